@@ -1,0 +1,6 @@
+"""``python -m synth``."""
+
+from synth.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The typed configuration: its schema, the check at the door, and its description for ``--help``.
+
+Dataclasses are the schema, the YAML files under ``conf/`` hold the values. Below the door nothing
+knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
+"""
+
+from synth.config.check import check_overrides, flatten, open_door
+from synth.config.schema import (
+    ChunkConfig,
+    Config,
+    CurateConfig,
+    ExportConfig,
+    GenConfig,
+    MemoryConfig,
+    ModelConfig,
+    QaConfig,
+    ServerConfig,
+    TrackingConfig,
+)
+
+__all__ = [
+    "ChunkConfig",
+    "Config",
+    "CurateConfig",
+    "ExportConfig",
+    "GenConfig",
+    "MemoryConfig",
+    "ModelConfig",
+    "QaConfig",
+    "ServerConfig",
+    "TrackingConfig",
+    "check_overrides",
+    "flatten",
+    "open_door",
+]

@@ -1,0 +1,204 @@
+"""The door: overrides are checked before Hydra sees them, the composed config after.
+
+Hydra stops at the first bad override, and it accepts an unknown key behind a ``+``. So all
+overrides are checked here first, against the schema, and every problem is reported at once.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from synth.config.describe import expected, is_mapping, settings, takes_null
+from synth.config.schema import STEPS, Config, Setting
+from synth.errors import ConfigError
+
+_NEEDS = {"chunk": "ingest", "config": "chunk", "generate": "chunk", "export": "generate"}
+
+
+def open_door(node: DictConfig) -> Config:
+    """Turn a composed config into a :class:`Config`.
+
+    Raises:
+        ConfigError: with all problems, if a key is unknown, missing, of a wrong type or range.
+    """
+    values = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(values, dict)
+    given = {str(key): value for key, value in values.items()}
+    problems = [
+        problem
+        for key, value in _leaves(given)
+        if (problem := _problem_of(key, value, from_file=True))
+    ]
+    if problems:
+        raise ConfigError(problems)
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), given))
+    assert isinstance(config, Config)
+    if problems := list(_contradictions(config)):
+        raise ConfigError(problems)
+    return config
+
+
+def check_overrides(overrides: Sequence[str], groups: dict[str, list[str]]) -> list[str]:
+    """Return a sentence for each command-line override that can't be right.
+
+    Args:
+        overrides: as typed, such as ``gen.temperature=0.2,0.8`` or ``+model=mine``.
+        groups: the options of each config group, such as ``{"model": ["smollm2", …]}``.
+    """
+    problems: list[str] = []
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            problems.append(f"{text}: {str(error).splitlines()[0]}")
+            continue
+        key = override.key_or_group
+        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            continue
+        for value in _values_of(override):
+            problem = (
+                _group_problem(key, value, groups[key])
+                if key in groups
+                else _problem_of(key, value, override.is_delete())
+            )
+            if problem and problem not in problems:
+                problems.append(problem)
+    return problems
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Return the config as ``{"gen.temperature": 0.7, …}`` without secrets."""
+    return {
+        key: value
+        for key, value in _leaves(dataclasses.asdict(config))
+        if not ((spec := settings().get(key)) and spec.secret)
+    }
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and key not in settings():
+            yield from _leaves({str(k): v for k, v in value.items()}, f"{key}.")
+        else:
+            yield key, value
+
+
+def _values_of(override: Override) -> list[Any]:
+    if override.is_sweep_override():
+        if not override.is_choice_sweep() and not override.is_discrete_sweep():
+            return []
+        return list(override.sweep_iterator())
+    return [override.value()]
+
+
+def _group_problem(group: str, value: Any, options: list[str]) -> str | None:
+    names = value if isinstance(value, list) else [value]
+    unknown = [name for name in names if name is not None and name not in options]
+    if not unknown or not options:
+        return None
+    wrong = unknown[0]
+    return f"{group}={wrong}: no such option.{_hint(str(wrong), options)} Options: " + ", ".join(
+        sorted(options)
+    )
+
+
+def _problem_of(
+    key: str, value: Any, is_delete: bool = False, *, from_file: bool = False
+) -> str | None:
+    spec = settings().get(key)
+    if spec is None:
+        return _unknown_problem(key)
+    if is_delete or (isinstance(value, str) and "${" in value):
+        return None
+    if value == "???":
+        return f"{key} is missing: expected {expected(key)}"
+    if not _fits(key, value, spec, merge=not from_file):
+        return f"{key}={_shown(spec, value)}: expected {expected(key)}"
+    return None
+
+
+def _fits(key: str, value: Any, spec: Setting, *, merge: bool) -> bool:
+    schema = OmegaConf.structured(Config)
+    try:
+        OmegaConf.update(schema, key, value, merge=merge)
+        typed = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.select(schema, key)}))
+    except (OmegaConfBaseException, ValueError):
+        return False
+    assert isinstance(typed, dict)
+    if typed["value"] is None and takes_null(key):
+        return True
+    return _is_in_range(spec, typed["value"])
+
+
+def _unknown_problem(key: str) -> str | None:
+    owner = next((known for known in settings() if key.startswith(f"{known}.")), None)
+    if owner is not None and is_mapping(owner):
+        return None
+    return f"unknown key {key!r}.{_hint(key, settings())}"
+
+
+def _hint(word: str, known: Any) -> str:
+    if close := difflib.get_close_matches(word, list(known), n=1):
+        return f" Did you mean {close[0]}?"
+    return ""
+
+
+def _shown(spec: Setting, value: Any) -> str:
+    return "<secret>" if spec.secret else repr(value) if isinstance(value, str) else str(value)
+
+
+def _is_in_range(spec: Setting, value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    if spec.choices is not None and not all(item in spec.choices for item in items):
+        return False
+    if spec.accepts is not None and not spec.accepts(value):
+        return False
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return True
+    return (
+        (spec.least is None or value >= spec.least)
+        and (spec.above is None or value > spec.above)
+        and (spec.most is None or value <= spec.most)
+    )
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    steps = set(config.steps)
+    for step in STEPS:
+        if step in steps and (need := _NEEDS.get(step)) and need not in steps:
+            yield f"steps: {step!r} needs {need!r}; add it"
+    if "generate" in steps and "serve" not in steps and config.server.kind == "managed":
+        yield "steps: 'generate' needs 'serve' (or server=external); add it"
+    if config.server.kind == "external" and not config.server.api_base:
+        yield "server.api_base is missing: server=external needs its URL"
+    yield from _budget_problems(config)
+
+
+def _budget_problems(config: Config) -> Iterator[str]:
+    size, overlap = config.chunk_size, config.chunk.overlap
+    room = config.model.max_seq_length - config.gen.max_tokens
+    if room <= 0:
+        yield (
+            f"gen.max_tokens={config.gen.max_tokens}: leaves no room for a prompt in "
+            f"model.max_seq_length={config.model.max_seq_length}"
+        )
+    elif config.chunk.size is None and size < 8:
+        yield (
+            f"gen.max_tokens={config.gen.max_tokens}: too long, max_seq_length − 2·max_tokens − 128"
+            f" leaves {size} tokens for a chunk; lower it, or set chunk.size"
+        )
+    elif size >= room:
+        yield (
+            f"chunk.size={size}: chunk and reply ({config.gen.max_tokens}) together exceed "
+            f"model.max_seq_length={config.model.max_seq_length}"
+        )
+    elif overlap >= size:
+        yield f"chunk.overlap={overlap}: expected less than the chunk's size of {size} tokens"

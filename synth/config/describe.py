@@ -1,0 +1,94 @@
+"""What the schema says of its keys, in words: for ``--help`` and for the messages of the check."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from synth.config.files import option_names
+from synth.config.schema import Config, Setting
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Return every key of the schema with its setting, in the schema's order."""
+    return {key: field.metadata["setting"] for key, field in _fields().items()}
+
+
+def is_mapping(key: str) -> bool:
+    """Return whether ``key`` takes a mapping with names of the user's own."""
+    return typing.get_origin(_fields()[key].type) is dict
+
+
+def takes_null(key: str) -> bool:
+    """Return whether ``key`` may be null."""
+    return type(None) in typing.get_args(_fields()[key].type)
+
+
+def expected(key: str) -> str:
+    """Return in words which values ``key`` takes, such as ``a number from 0 to 2``."""
+    spec = settings()[key]
+    return ", or ".join([_kind(key, spec) + _range(spec)] + ["null"] * takes_null(key))
+
+
+def describe_keys() -> str:
+    """Return one paragraph a section: each key, what it takes and what it means."""
+    lines: list[str] = []
+    section = ""
+    for key, spec in settings().items():
+        owner = key.rpartition(".")[0]
+        if owner != section:
+            lines.append("")
+            section = owner
+        lines.append(f"  {key}\n      {spec.help} [{expected(key)}]")
+    return "\n".join(lines)
+
+
+def describe_groups() -> str:
+    """Return one line a config group with its options."""
+    return "\n".join(
+        f"  {group}={' | '.join(options)}" for group, options in option_names().items() if options
+    )
+
+
+@cache
+def _fields() -> dict[str, dataclasses.Field[Any]]:
+    return dict(_walk(Config, ""))
+
+
+def _walk(section: type, prefix: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    for field in dataclasses.fields(section):
+        if "setting" in field.metadata:
+            yield prefix + field.name, field
+        else:
+            assert isinstance(field.type, type)
+            yield from _walk(field.type, f"{prefix}{field.name}.")
+
+
+def _kind(key: str, spec: Setting) -> str:
+    declared = _fields()[key].type
+    if isinstance(declared, types.UnionType):
+        declared = next(part for part in typing.get_args(declared) if part is not type(None))
+    if spec.expected:
+        return spec.expected
+    if spec.choices is not None:
+        listed = ", ".join(spec.choices)
+        return f"a list of {listed}" if typing.get_origin(declared) is list else f"one of {listed}"
+    if is_mapping(key):
+        return "a mapping"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return names.get(declared, "a list of texts") if isinstance(declared, type) else "a list"
+
+
+def _range(spec: Setting) -> str:
+    low = f"at least {_number(spec.least)}" if spec.least is not None else ""
+    low = f"above {_number(spec.above)}" if spec.above is not None else low
+    high = f"at most {_number(spec.most)}" if spec.most is not None else ""
+    bounds = " and ".join(filter(None, (low, high)))
+    return f", {bounds}" if bounds else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,69 @@
+"""The command line before Hydra reads it.
+
+Hydra writes every override to the run's ``.hydra`` folder and refuses a new name in a mapping
+without ``++``; so secrets are moved to the environment here and mappings get their ``++``.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synth.config.describe import is_mapping, settings
+
+_QUESTIONS = {
+    *("-h", "--help", "--hydra-help", "--version"),
+    *("-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"),
+}
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What was typed: arguments for Hydra, the overrides among them, secrets taken out."""
+
+    arguments: list[str]
+    overrides: list[str]
+    secrets: dict[str, str]
+    """Environment variables that the rewritten overrides refer to."""
+    is_question: bool
+    """Whether it only asks for help or the configuration, so that nothing will run."""
+
+
+def read_command_line(arguments: Sequence[str]) -> CommandLine:
+    """Split and rewrite the arguments behind the program's name."""
+    rewritten: list[str] = []
+    overrides: list[str] = []
+    secrets: dict[str, str] = {}
+    completes = not {"-sc", "--shell-completion"}.isdisjoint(arguments)
+    for argument in arguments:
+        if argument.startswith("-") or "=" not in argument or completes:
+            rewritten.append(argument)
+            continue
+        override = _hide_secret(_add_plus(argument), secrets)
+        rewritten.append(override)
+        overrides.append(override)
+    is_question = any(argument.split("=")[0] in _QUESTIONS for argument in arguments)
+    return CommandLine(rewritten, overrides, secrets, is_question)
+
+
+def _add_plus(override: str) -> str:
+    key = override.partition("=")[0]
+    owner = key.rpartition(".")[0]
+    while owner and owner not in settings():
+        owner = owner.rpartition(".")[0]
+    return f"++{override}" if owner and is_mapping(owner) else override
+
+
+def _hide_secret(override: str, secrets: dict[str, str]) -> str:
+    typed, _, value = override.partition("=")
+    key = typed.lstrip("+")
+    spec = settings().get(key)
+    if spec is None or not spec.secret or value in ("", "null") or value.startswith("${"):
+        return override
+    name = "SYNTH_" + key.replace(".", "_").upper()
+    secrets[name] = value.strip("'\"")
+    return f"{typed}=${{oc.env:{name}}}"
+
+
+def remember(secrets: dict[str, str]) -> None:
+    """Put the secrets where the rewritten overrides find them, in this process and its workers."""
+    os.environ.update(secrets)

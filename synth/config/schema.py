@@ -1,0 +1,235 @@
+"""The schema: one dataclass a group, one :func:`setting` a key.
+
+A setting says what its type can't: meaning, unit, range. The check at the door and ``--help`` read
+it from there, so a key is described once. There are no default values here: ``conf/`` has them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+STEPS = ("serve", "ingest", "chunk", "config", "generate", "export")
+"""The steps of a run in their order."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a key means and which values it takes; bounds are inclusive unless ``above`` is used."""
+
+    help: str
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] | None = None
+    accepts: Callable[[Any], bool] | None = None
+    expected: str = ""
+    """What ``accepts`` accepts, in words."""
+    secret: bool = False
+
+
+def setting(help: str, **rules: Any) -> Any:  # noqa: A002  (the field's standard term)
+    """Declare a key; ``rules`` are the fields of :class:`Setting`."""
+    spec = Setting(help, **rules)
+    return field(default=MISSING, repr=not spec.secret, metadata={"setting": spec})
+
+
+def _is_one_or_more_texts(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return bool(items) and all(isinstance(item, str) and item.strip() for item in items)
+
+
+def _is_file_name(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """The model that answers, and the tokenizer that counts."""
+
+    name: str = setting(
+        "Hugging Face id, local folder, or bundled/smollm2",
+        accepts=_is_text,
+        expected="a Hugging Face id or a folder",
+    )
+    tokenizer: str | None = setting(
+        "Hugging Face id or folder of the tokenizer; null = the model's"
+    )
+    revision: str | None = setting("branch, tag or commit on the hub; null = its main branch")
+    dtype: str = setting(
+        "number format of the weights; auto = the fastest that this machine computes",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    max_seq_length: int = setting("prompt and reply together, in tokens", least=256, most=4_194_304)
+    token: str | None = setting(
+        "Hugging Face token; null = HF_TOKEN of the environment", secret=True
+    )
+    chat_template_kwargs: dict[str, Any] = setting("values that the model's chat template reads")
+
+
+@dataclass(kw_only=True)
+class MemoryConfig:
+    """What vLLM may take."""
+
+    gpu_memory_utilization: float | None = setting(
+        "share of the GPU's memory; null = vLLM's own default", above=0, most=1
+    )
+    float8_kv_cache: bool = setting("keep the KV cache in 8 bits: twice the tokens in its memory")
+    cpu_kv_cache_gib: float | None = setting(
+        "KV cache on a machine without a GPU, in GiB; null = from the free memory", above=0
+    )
+
+
+@dataclass(kw_only=True)
+class ServerConfig:
+    """The server that generates: vLLM as a child of the run, or an endpoint that is there."""
+
+    kind: str = setting(
+        "managed = start vLLM; external = use server.api_base", choices=("managed", "external")
+    )
+    api_base: str | None = setting(
+        "URL of a running OpenAI-compatible endpoint, with its /v1",
+        accepts=_is_url,
+        expected="a URL such as http://127.0.0.1:8000/v1",
+    )
+    api_key: str | None = setting(
+        "key of the external endpoint; null = OPENAI_API_KEY of the environment", secret=True
+    )
+    model: str | None = setting("name to ask the endpoint for; null = the one that it lists")
+    host: str = setting(
+        "address that the managed server listens on", accepts=_is_text, expected="an address"
+    )
+    port: int = setting("port of the managed server; 0 = any free one", least=0, most=65535)
+    timeout_s: float = setting("longest wait until the server is ready, in seconds", above=0)
+    engine_args: dict[str, Any] = setting("any flag of vLLM: {max-num-seqs: 64, …}")
+    command: list[str] | None = setting(
+        "what to start instead of this environment's vLLM, such as another one's Python with "
+        "-m vllm.entrypoints.openai.api_server"
+    )
+
+
+@dataclass(kw_only=True)
+class ChunkConfig:
+    """How documents are cut."""
+
+    mode: str = setting("token = equal pieces with an exact overlap", choices=("token",))
+    size: int | None = setting(
+        "longest chunk in tokens; null = what fits: max_seq_length − 2·gen.max_tokens − 128",
+        least=8,
+    )
+    overlap: int = setting("tokens that neighbours share", least=0)
+    limit: int | None = setting("use only this many chunks; null = all", least=1)
+
+
+@dataclass(kw_only=True)
+class GenConfig:
+    """Sampling, and how requests are sent."""
+
+    temperature: float = setting("randomness of the replies", least=0, most=2)
+    top_p: float = setting("nucleus sampling: share of the probability kept", above=0, most=1)
+    max_tokens: int = setting("longest reply in tokens", least=16)
+    concurrency: int | None = setting("requests in flight; null = what the server takes", least=1)
+    structured: bool = setting("make the server enforce the JSON schema of the reply")
+    timeout_s: float = setting("longest wait for one reply, in seconds", above=0)
+    max_retries: int = setting("tries after the first, for errors that may pass", least=0, most=100)
+    max_failed_frac: float = setting(
+        "end the run when a larger share of the chunks fails", least=0, most=1
+    )
+
+
+@dataclass(kw_only=True)
+class QaConfig:
+    """What is asked for."""
+
+    kind: str = setting("qa = question and answer", choices=("qa",))
+    num_pairs: int = setting("pairs for each chunk", least=1, most=200)
+    system: str = setting("system prompt")
+    prompt: str = setting(
+        "prompt; {{ text }} is the chunk, {{ num_pairs }} the number of pairs",
+        accepts=lambda value: isinstance(value, str) and "text" in value,
+        expected="a Jinja template that uses {{ text }}",
+    )
+
+
+@dataclass(kw_only=True)
+class CurateConfig:
+    """What the QA config tells an external tool about curation."""
+
+    threshold: float = setting("lowest rating that is kept", least=0, most=10)
+    batch_size: int = setting("pairs that are rated in one request", least=1)
+    temperature: float = setting("randomness of the ratings", least=0, most=2)
+
+
+@dataclass(kw_only=True)
+class ExportConfig:
+    """Which datasets are written."""
+
+    formats: list[str] = setting(
+        "jsonl = the pairs; chatml = messages of a conversation", choices=("jsonl", "chatml")
+    )
+
+
+@dataclass(kw_only=True)
+class TrackingConfig:
+    """Where runs are logged."""
+
+    kind: str = setting("mlflow, or none", choices=("mlflow", "none"))
+    uri: str = setting("MLflow store; a relative sqlite path starts in the current folder")
+    experiment: str = setting(
+        "MLflow experiment that collects the runs", accepts=_is_text, expected="a name"
+    )
+
+
+@dataclass(kw_only=True)
+class Config:
+    """One experiment."""
+
+    docs: Any = setting(
+        "a file, a folder, a glob, or a list of them",
+        accepts=_is_one_or_more_texts,
+        expected="a path or a list of paths",
+    )
+    steps: list[str] = setting("steps to run: " + ", ".join(STEPS), choices=STEPS)
+    seed: int = setting("seed of every random choice", least=0, most=2**63 - 1)
+    name: str = setting(
+        "name of the run, part of its folder's name",
+        accepts=_is_file_name,
+        expected="letters, digits, '-', '_' and '.'",
+    )
+    tags: dict[str, Any] = setting("free tags for the tracker: {team: docs, …}")
+    model: ModelConfig = field(default_factory=ModelConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    server: ServerConfig = field(default_factory=ServerConfig)
+    chunk: ChunkConfig = field(default_factory=ChunkConfig)
+    gen: GenConfig = field(default_factory=GenConfig)
+    qa: QaConfig = field(default_factory=QaConfig)
+    curate: CurateConfig = field(default_factory=CurateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    @property
+    def docs_list(self) -> list[str]:
+        """``docs`` as a list, whichever way it was written."""
+        return list(self.docs) if isinstance(self.docs, list) else [self.docs]
+
+    @property
+    def chunk_size(self) -> int:
+        """Tokens of the longest chunk.
+
+        Source: Unsloth's ``chunk_data`` leaves room for two replies and 128 tokens of prompt.
+        """
+        if self.chunk.size is not None:
+            return self.chunk.size
+        return self.model.max_seq_length - 2 * self.gen.max_tokens - 128

@@ -1,0 +1,115 @@
+"""Every error that synth raises on purpose.
+
+SynthError
+├─ ConfigError        the configuration can't be run; raised before anything starts
+├─ IngestError        a document can't be read
+├─ ServerError        the managed vLLM
+│   ├─ ServerStartError   it could not be launched, or ended before it was ready
+│   ├─ ServerTimeout      it was not ready in time
+│   └─ ServerDied         it ended while it was in use
+├─ ClientError        a request to the endpoint
+│   ├─ TransientError     429, 5xx or transport: the same request may succeed later
+│   └─ RequestRejected    any other 4xx: the same request will fail again
+├─ ReplyError         the model answered, but not in the agreed form
+├─ BudgetExceeded     too many items failed for the run to go on
+└─ TrackingError      the tracker can't be reached or refused a call
+"""
+
+from collections.abc import Sequence
+
+
+class SynthError(Exception):
+    """Base of all; its text is one message for the user and says what to do."""
+
+
+class ConfigError(SynthError):
+    """The configuration can't be run; ``problems`` holds one sentence each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class IngestError(SynthError):
+    """A document can't be read."""
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+class ServerError(SynthError):
+    """The managed vLLM failed; ``log_tail`` holds the last lines that it wrote."""
+
+    def __init__(self, message: str, log_path: str = "", log_tail: str = "") -> None:
+        self.log_path = log_path
+        self.log_tail = log_tail
+        super().__init__(message)
+
+
+class ServerStartError(ServerError):
+    """The server could not be launched, or ended before it was ready."""
+
+
+class ServerTimeout(ServerError):  # noqa: N818  (named after the builtin TimeoutError's habit)
+    """The server was alive but not ready within ``server.timeout_s``."""
+
+
+class ServerDied(ServerError):  # noqa: N818
+    """The server ended while requests were in flight."""
+
+
+class ClientError(SynthError):
+    """A request failed; ``status`` is 0 when no HTTP reply came back."""
+
+    def __init__(self, message: str, *, url: str, status: int = 0, body: str = "") -> None:
+        self.url = url
+        self.status = status
+        self.body = body
+        super().__init__(message)
+
+
+class TransientError(ClientError):
+    """429, 5xx or a transport failure; ``retry_after_s`` is the server's own wish."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int = 0,
+        body: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message, url=url, status=status, body=body)
+
+
+class RequestRejected(ClientError):  # noqa: N818
+    """The endpoint understood the request and refused it."""
+
+
+class ReplyError(SynthError):
+    """The model answered, but not in the agreed form; ``text`` is what it said."""
+
+    def __init__(self, message: str, text: str = "") -> None:
+        self.text = text
+        super().__init__(message)
+
+
+class BudgetExceeded(SynthError):  # noqa: N818
+    """More items failed than the run tolerates; ``first`` is the first failure's message."""
+
+    def __init__(self, message: str, *, failed: int, total: int, first: str) -> None:
+        self.failed = failed
+        self.total = total
+        self.first = first
+        super().__init__(message)
+
+
+class TrackingError(SynthError):
+    """The tracker can't be reached or refused a call."""
+
+
+RETRYABLE: tuple[type[SynthError], ...] = (TransientError,)
+"""What may be tried again with the same request; nothing else is."""

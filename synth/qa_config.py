@@ -1,0 +1,127 @@
+"""Write ``synthetic_data_kit_config.yaml``: the run's settings for Meta's synthetic-data-kit.
+
+Read by its version 0.0.5, which merges no defaults (so each section is complete) and counts
+characters where synth counts tokens. Both spellings of curation stand in it: ``curate`` and
+``curated`` are what it reads, ``cleanup`` and ``cleaned`` what older configs have.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from synth.config import Config
+from synth.io import write_text
+from synth.qa import Prompt
+from synth.records import Endpoint
+
+CHARS_PER_TOKEN = 4
+"""A usual figure for English; chunks that synth cut stay whole there with room to spare."""
+
+STAGES = ("pdf", "html", "youtube", "docx", "ppt", "txt")
+_TEXT_SLOT = "\0text\0"
+_NUMBER_SLOT = "\0num_pairs\0"
+
+_SUMMARY = "Summarize this document in three to five sentences, focusing on its main subject."
+_RATING = """\
+Rate each question-answer pair from 1 to 10 for accuracy, relevance, clarity and usefulness.
+Reply with JSON only, one object for each pair, in their order, both texts unchanged:
+[{{"question": "…", "answer": "…", "rating": 8}}]
+
+Pairs:
+{pairs}
+"""
+_REASONING = """\
+Write {num_examples} questions about the text that need several steps of thought, each with the
+reasoning and the answer. Reply with JSON only:
+[{{"question": "…", "reasoning": "…", "answer": "…"}}]
+
+Text:
+{text}
+"""
+_ENHANCEMENT = """\
+Add the reasoning to the answers of these conversations, step by step, and keep all else as it is.
+Also for simple questions: {include_simple_steps}. Reply with JSON only, in the same form.
+
+Conversations:
+{conversations}
+"""
+
+
+def write_qa_config(config: Config, endpoint: Endpoint | None, run_dir: Path) -> Path:
+    """Make the stage folders under ``run_dir/data`` and write the config; return its path."""
+    data = run_dir / "data"
+    for name in (*STAGES, "parsed", "generated", "curated", "final"):
+        (data / name).mkdir(parents=True, exist_ok=True)
+    path = run_dir / "synthetic_data_kit_config.yaml"
+    write_text(path, yaml.safe_dump(_sections(config, endpoint, data), sort_keys=False, width=100))
+    return path
+
+
+def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str, Any]:
+    base = endpoint.base_url if endpoint else config.server.api_base
+    model = endpoint.model if endpoint else config.model.name
+    server = {"api_base": base, "model": model, "max_retries": 3, "retry_delay": 1.0}
+    curate = {
+        "threshold": config.curate.threshold,
+        "batch_size": config.curate.batch_size,
+        "inference_batch": config.curate.batch_size,
+        "temperature": config.curate.temperature,
+    }
+    return {
+        "paths": _paths(data),
+        "llm": {"provider": "api-endpoint"},
+        "vllm": {**server, "port": _port(base), "sleep_time": 0.1},
+        # Its key is read from the environment, API_ENDPOINT_KEY: no secret stands in this file.
+        "api-endpoint": {**server, "api_key": None, "sleep_time": 0.1},
+        "generation": {
+            "temperature": config.gen.temperature,
+            "top_p": config.gen.top_p,
+            "chunk_size": 2 * CHARS_PER_TOKEN * config.chunk_size,
+            "overlap": CHARS_PER_TOKEN * config.chunk.overlap,
+            "max_tokens": config.gen.max_tokens,
+            "num_pairs": config.qa.num_pairs,
+            "batch_size": 32,
+            "max_context_length": CHARS_PER_TOKEN * config.chunk_size,
+            "num_cot_examples": config.qa.num_pairs,
+            "num_cot_enhance_examples": None,
+            "single_call_max_size": 2 * CHARS_PER_TOKEN * config.chunk_size,
+        },
+        "curate": curate,
+        "cleanup": curate.copy(),
+        "format": {"default": "jsonl"},
+        "prompts": {
+            "summary": _SUMMARY,
+            "qa_generation": _as_format_string(Prompt(config.qa)),
+            "qa_rating": _RATING,
+            "cot_generation": _REASONING,
+            "cot_enhancement": _ENHANCEMENT,
+        },
+    }
+
+
+def _paths(data: Path) -> dict[str, Any]:
+    absolute = data.absolute()
+    return {
+        "input": {name: str(absolute / name) for name in STAGES},
+        "output": {
+            "default": str(absolute / "parsed"),
+            "parsed": str(absolute / "parsed"),
+            "generated": str(absolute / "generated"),
+            "curated": str(absolute / "curated"),
+            "cleaned": str(absolute / "curated"),
+            "final": str(absolute / "final"),
+        },
+    }
+
+
+def _as_format_string(prompt: Prompt) -> str:
+    """Return the Jinja prompt as a template for ``str.format``, literal braces doubled."""
+    filled = prompt.fill(_TEXT_SLOT, _NUMBER_SLOT)
+    doubled = filled.replace("{", "{{").replace("}", "}}")
+    return doubled.replace(_TEXT_SLOT, "{text}").replace(_NUMBER_SLOT, "{num_pairs}")
+
+
+def _port(base_url: str | None) -> int | None:
+    return urlsplit(base_url).port if base_url else None

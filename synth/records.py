@@ -1,0 +1,79 @@
+"""The values that stages pass to each other and write, one per line, as JSON.
+
+document → chunk → pair. ``Chunk.start`` and ``Chunk.end`` count characters (code points) of the
+document's text, so ``text[chunk.start:chunk.end]`` is the chunk, always.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that was read. ``id`` and ``sha256`` come from the file's bytes."""
+
+    id: str
+    path: str
+    sha256: str
+    n_chars: int
+    text_path: str
+    """The text as UTF-8, relative to the run's folder; read it with ``newline=""``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Characters ``start`` to ``end`` (exclusive) of the document ``doc_id``."""
+
+    id: str
+    doc_id: str
+    start: int
+    end: int
+    n_tokens: int
+    path: str
+    """The chunk as a file of its own for external tools, relative to the run's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question and its answer, made from the chunk ``chunk_id``."""
+
+    id: str
+    chunk_id: str
+    doc_id: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document or chunk that gave nothing, and why."""
+
+    id: str
+    stage: str
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the endpoint counted for one request."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible server: ``base_url`` ends in ``/v1``, ``model`` is the name to ask for."""
+
+    base_url: str
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+
+
+Record = Document | Chunk | Pair | Failure
+
+
+def to_row(record: Record) -> dict[str, Any]:
+    """Return the record as a JSON object, keys in the order of the fields."""
+    return asdict(record)

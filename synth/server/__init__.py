@@ -1,0 +1,7 @@
+"""The managed vLLM server.
+
+``command`` (config to argv and environment) and ``hints`` are pure; ``process`` starts, watches and
+stops one process group; ``supervisor`` is the small process that owns it and ends it when the
+session is gone; ``lease`` decides what is started and what is reused; ``ready`` waits over HTTP.
+No other code is responsible for a server's life.
+"""

@@ -1,0 +1,235 @@
+"""Who holds a server, and when one that runs may be used again.
+
+A session is one invocation of synth: the process that opened it keeps a file locked, and every
+server started in it lives at most as long as that lock, which the kernel drops with the process,
+even on ``kill -9``. Within a session a server is reused when its fingerprint (argv and
+environment) is the same; a different one replaces it. Worker processes find the session through
+the environment, so they share its servers.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from filelock import FileLock
+
+from synth.errors import ServerStartError
+from synth.io import read_json, write_json
+from synth.records import Endpoint
+from synth.server.command import Command
+from synth.server.hints import tail
+
+_FOLDER = "SYNTH_SESSION"
+_KEY = "SYNTH_SESSION_KEY"
+_GRACE_S = 5.0
+_LAUNCH_S = 30.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A launched server: where it will answer, and whether it still lives."""
+
+    endpoint: Endpoint
+    log_path: Path
+    folder: Path
+    was_reused: bool
+    launched: float
+    """When it was launched, by :func:`time.monotonic` of this machine."""
+
+    def poll(self) -> int | None:
+        """Return None while the server runs, otherwise its exit code (negative: a signal)."""
+        try:
+            state = read_json(self.folder / "state.json")
+        except FileNotFoundError:
+            return -signal.SIGTERM  # stopped: its folder is gone
+        if state["returncode"] is None and not _is_alive(state["supervisor"]):
+            return -signal.SIGKILL
+        code: int | None = state["returncode"]
+        return code
+
+
+@contextmanager
+def open_session() -> Iterator[None]:
+    """Own the servers that this process and its workers start; at the end none is left."""
+    folder = Path(tempfile.mkdtemp(prefix="synth-"))
+    lock = FileLock(folder / "alive", timeout=0)
+    lock.acquire()
+    os.environ[_FOLDER] = str(folder)
+    os.environ[_KEY] = secrets.token_urlsafe(32)
+    try:
+        yield
+    finally:
+        for server in _servers(folder):
+            stop(server)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+        del os.environ[_FOLDER], os.environ[_KEY]
+
+
+def acquire(command: Command, log_path: Path) -> Server:
+    """Return the session's server for ``command``, launched now unless it runs already.
+
+    It is not ready yet. ``log_path`` gets its log: written there, or linked if it was reused.
+
+    Raises:
+        ServerStartError: if the port is taken or the program can't be started.
+    """
+    session = Path(os.environ[_FOLDER])
+    fingerprint = _fingerprint(command)
+    folder = session / fingerprint
+    with FileLock(session / "lock"):
+        if (running := _load(folder)) is not None and running.poll() is None:
+            _link(running.log_path, log_path)
+            return running
+        for other in _servers(session):
+            stop(other)  # its memory is needed
+        return _launch(command, folder, log_path)
+
+
+def stop(server: Server) -> None:
+    """End the server and everything it started; return when it is gone."""
+    supervisor = read_json(server.folder / "state.json")["supervisor"]
+    with suppress(ProcessLookupError):
+        os.kill(supervisor, signal.SIGTERM)
+    deadline = time.monotonic() + 2 * _GRACE_S + 5
+    while _is_alive(supervisor) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def find_port(host: str, wanted: int) -> int:
+    """Return ``wanted``, or any free port for 0, after binding it once.
+
+    vLLM itself binds with SO_REUSEPORT and would share a taken port without a word.
+
+    Raises:
+        ServerStartError: if the port or the address can't be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+            probe.listen()
+        except OSError as error:
+            raise ServerStartError(
+                f"server.port={wanted}: can't listen on {host}:{wanted} ({error.strerror}); "
+                "choose another, or server.port=0 for any free one"
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _fingerprint(command: Command) -> str:
+    text = json.dumps([command.argv, command.host, command.port, sorted(command.env.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _launch(command: Command, folder: Path, log_path: Path) -> Server:
+    port = find_port(command.host, command.port)
+    name = f"synth-{secrets.token_hex(4)}"
+    where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    about = {
+        "base_url": f"http://{_reachable(command.host)}:{port}/v1",
+        "model": name,
+        "log_path": str(log_path.absolute()),
+        "launched": time.monotonic(),
+    }
+    write_json(folder / "server.json", about)
+    spec = {
+        "argv": [*command.argv, *where],
+        "env": {
+            **os.environ,
+            **command.env,
+            **command.secret_env,
+            "VLLM_API_KEY": os.environ[_KEY],
+        },
+        "log_path": about["log_path"],
+        "folder": str(folder),
+        "alive": str(folder.parent / "alive"),
+        "grace_s": _GRACE_S,
+    }
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        subprocess.run(
+            [sys.executable, "-m", "synth.server.supervisor"],
+            input=json.dumps(spec),
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            text=True,
+            check=False,
+        )
+    return _confirm(folder, log_path)
+
+
+def _confirm(folder: Path, log_path: Path) -> Server:
+    """Wait until the supervisor has launched the server, or has failed to."""
+    deadline = time.monotonic() + _LAUNCH_S
+    while not (folder / "state.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server = _load(folder, was_reused=False)
+    if server is None:
+        raise ServerStartError(
+            f"the server's supervisor did not start; see {log_path}", str(log_path), tail(log_path)
+        )
+    if error := read_json(folder / "state.json").get("error"):
+        raise ServerStartError(
+            f"the server could not be started: {error}; check server.command", str(log_path)
+        )
+    return server
+
+
+def _servers(session: Path) -> list[Server]:
+    loaded = (_load(path.parent) for path in session.glob("*/state.json"))
+    return [server for server in loaded if server is not None]
+
+
+def _load(folder: Path, *, was_reused: bool = True) -> Server | None:
+    if not (folder / "state.json").exists():
+        return None
+    about = read_json(folder / "server.json")
+    return Server(
+        endpoint=Endpoint(about["base_url"], about["model"], os.environ[_KEY]),
+        log_path=Path(about["log_path"]),
+        folder=folder,
+        was_reused=was_reused,
+        launched=about["launched"],
+    )
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _reachable(host: str) -> str:
+    """Return the address at which a server that listens on ``host`` answers."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
+    return f"[{host}]" if ":" in host else host
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.exists() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:  # another file system
+            target.symlink_to(source)

@@ -1,0 +1,73 @@
+"""The process between synth and its server: it outlives synth by a moment, the server never.
+
+``python -m synth.server.supervisor`` reads one JSON object from standard input (so that no secret
+is on a command line or in a file): ``argv``, ``env`` (whole environment), ``log_path``, ``folder``
+(where it writes ``state.json``), ``alive`` (a file that the session keeps locked) and ``grace_s``.
+It ends the server when that lock is free, on SIGTERM, and when the server ends by itself; its last
+act is to write the exit code into ``state.json``.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from synth.io import write_json
+from synth.server.process import ServerProcess
+
+_POLL_S = 0.1
+
+
+def main() -> None:
+    """Run one server until it ends or nobody needs it."""
+    spec: dict[str, Any] = json.load(sys.stdin)
+    if os.fork():
+        os._exit(0)  # synth waits for this one; the other is nobody's child
+    os.setsid()
+    signal.signal(signal.SIGTERM, _terminate)
+    state_path = Path(spec["folder"]) / "state.json"
+    state: dict[str, Any] = {"supervisor": os.getpid(), "returncode": None}
+    try:
+        process = ServerProcess(spec["argv"], spec["env"], Path(spec["log_path"]))
+    except OSError as error:
+        write_json(state_path, state | {"returncode": 127, "error": str(error)})
+        return
+    state |= {"pid": process.pid, "group": process.group}
+    try:
+        write_json(state_path, state)
+        _watch(process, Path(spec["alive"]))
+    finally:
+        code = process.poll()
+        process.stop(spec["grace_s"])
+        if state_path.parent.is_dir():
+            write_json(state_path, state | {"returncode": process.poll() if code is None else code})
+
+
+def _watch(process: ServerProcess, alive: Path) -> None:
+    while process.wait(_POLL_S) is None and _is_held(alive):
+        pass
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the stop short
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()
