@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -43,9 +45,34 @@ def choose_cpu_dtype(machine: Machine) -> str:
     return "bfloat16" if has_bfloat16 else "float32"
 
 
-def choose_cpu_kv_cache_gib(machine: Machine) -> int:
-    """Return whole GiB for the KV cache: a quarter of what is free, from 1 to 32."""
-    return int(min(32, max(1, machine.free_gib // 4)))
+def choose_cpu_kv_cache_bytes(
+    machine: Machine, shape: Mapping[str, Any], max_seq_length: int, dtype: str
+) -> int:
+    """Return the KV cache that eight sequences of full length fill, within what is free.
+
+    Not more than that: vLLM writes zeros over all of it at start, 1.5 s for a GiB. At least 1 GiB,
+    and at most a quarter of the free memory, which is also the answer for a shape unknown here.
+
+    Args:
+        shape: the model's ``config.json``.
+    """
+    most = max(GIB, int(machine.free_gib / 4 * GIB))
+    per_token = kv_bytes_per_token(shape, 4 if dtype == "float32" else 2)
+    return min(most, max(GIB, 8 * max_seq_length * per_token)) if per_token else most
+
+
+def kv_bytes_per_token(shape: Mapping[str, Any], bytes_per_value: int) -> int:
+    """Return the KV cache of one token in bytes; 0 if ``shape`` does not tell.
+
+    One key and one value vector for each layer and KV head.
+    """
+    try:
+        n_heads = shape["num_attention_heads"]
+        head_dim = shape.get("head_dim") or shape["hidden_size"] // n_heads
+        n_kv_heads = shape.get("num_key_value_heads") or n_heads
+        return int(2 * shape["num_hidden_layers"] * n_kv_heads * head_dim * bytes_per_value)
+    except KeyError:
+        return 0
 
 
 def _is_installed(distribution: str) -> bool:

@@ -6,13 +6,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from synth.config import ModelConfig
 from synth.errors import ConfigError, SynthError
+from synth.io import read_json
 
 BUNDLED = "bundled/smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -25,7 +28,14 @@ class Model:
     source: str
     tokenizer_source: str
     revision: str | None
-    token: str | None
+    token: str | None = field(repr=False)
+    shape: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Its ``config.json``."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing has to come from the hub."""
+        return _is_path(self.source) and _is_path(self.tokenizer_source)
 
     def tokenizer_path(self) -> Path:
         """Return the ``tokenizer.json``, downloaded if need be.
@@ -46,8 +56,7 @@ def resolve_model(config: ModelConfig) -> Model:
     source = str(Path(name).expanduser()) if _is_path(name) else name
     tokenizer = config.tokenizer or source
     model = Model(source, tokenizer, config.revision, config.token)
-    _fetch(source, "config.json", "model.name", model)
-    return model
+    return replace(model, shape=read_json(_fetch(source, "config.json", "model.name", model)))
 
 
 def cache_dir() -> Path:

@@ -29,7 +29,7 @@ from filelock import FileLock
 from synth.errors import ServerStartError
 from synth.io import read_json, write_json
 from synth.records import Endpoint
-from synth.server.command import Command
+from synth.server.command import IGNORED_ENV, Command
 from synth.server.hints import tail
 
 _FOLDER = "SYNTH_SESSION"
@@ -153,12 +153,7 @@ def _launch(command: Command, folder: Path, log_path: Path) -> Server:
     write_json(folder / "server.json", about)
     spec = {
         "argv": [*command.argv, *where],
-        "env": {
-            **os.environ,
-            **command.env,
-            **command.secret_env,
-            "VLLM_API_KEY": os.environ[_KEY],
-        },
+        "env": _environment(command),
         "log_path": about["log_path"],
         "folder": str(folder),
         "alive": str(folder.parent / "alive"),
@@ -175,6 +170,11 @@ def _launch(command: Command, folder: Path, log_path: Path) -> Server:
             check=False,
         )
     return _confirm(folder, log_path)
+
+
+def _environment(command: Command) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name not in IGNORED_ENV}
+    return own | command.env | command.secret_env | {"VLLM_API_KEY": os.environ[_KEY]}
 
 
 def _confirm(folder: Path, log_path: Path) -> Server:
