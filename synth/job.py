@@ -21,7 +21,7 @@ from rich import get_console
 import synth
 from synth.client import Client
 from synth.config import Config, flatten
-from synth.errors import ConfigError
+from synth.errors import ConfigError, TrackingError
 from synth.ingest import find_documents
 from synth.io import write_json
 from synth.memory import probe_machine
@@ -46,7 +46,7 @@ class Summary:
     server: dict[str, Any] = field(default_factory=dict)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     mlflow_run_id: str | None = None
-    tracking_error: str | None = None
+    tracking_error: TrackingError | None = None
 
     def tell(self) -> None:
         """Print what was made, how fast, and where it is."""
@@ -69,8 +69,8 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
     """Run one experiment in ``folder`` and return what it made.
 
     Raises:
-        SynthError: what ended the run; ``run.json`` and the tracker say so, too.
-        TrackingError: after a run that is complete but could not be tracked.
+        SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker that
+            fails does not end it, but stands in the summary.
     """
     documents = find_documents(config.docs_list) if "ingest" in config.steps else []
     Prompt(config.qa)  # a bad template is found before anything starts
@@ -91,15 +91,15 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
             tracker.log_metrics({f"run/{key}": n for key, n in summary.outcome.counts.items()})
             tracker.log_artifacts(folder)
             summary.mlflow_run_id = tracker.run_id
-    if tracker.error is not None:
-        summary.tracking_error = str(tracker.error)
+    summary.tracking_error = tracker.error
     _write_record(summary, "FINISHED")
-    if tracker.error is not None:
-        raise tracker.error
     return summary
 
 
 _NEED_MODEL = frozenset({"serve", "chunk"})
+
+
+_LAST_WORDS_S = 1.0
 
 
 class _Connection:
@@ -130,6 +130,10 @@ class _Connection:
         watcher = asyncio.create_task(self._watch())
         try:
             await asyncio.wait({work, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done() and work.exception() is not None:
+                # Requests fail at once when the server dies; its death, seen a moment later, is
+                # what there is to say.
+                await asyncio.wait({watcher}, timeout=_LAST_WORDS_S)
             if watcher.done():
                 watcher.result()
             await work
@@ -212,7 +216,7 @@ def _write_record(summary: Summary, status: str, error: str | None = None) -> No
     record = {
         "status": status,
         "error": error,
-        "tracking_error": summary.tracking_error,
+        "tracking_error": str(summary.tracking_error) if summary.tracking_error else None,
         "started": summary.started,
         "counts": summary.outcome.counts,
         "timings": {step: round(s, 3) for step, s in summary.outcome.timings.items()},

@@ -90,10 +90,12 @@ def _app(node: DictConfig) -> None:
     folder = Path(settings.runtime.output_dir)
     try:
         summary = run_job(open_door(node), folder, list(settings.overrides.task))
+        summary.tell()
+        if summary.tracking_error is not None:
+            raise summary.tracking_error
     except (SynthError, OSError) as error:
         _report(error)
         raise
-    summary.tell()
 
 
 def _report(error: Exception) -> None:

@@ -53,8 +53,8 @@ def resolve_model(config: ModelConfig) -> Model:
         ConfigError: if there is no such model, or no permission to read it.
     """
     name = str(bundled_model()) if config.name == BUNDLED else config.name
-    source = str(Path(name).expanduser()) if _is_path(name) else name
-    tokenizer = config.tokenizer or source
+    source = _absolute(name)
+    tokenizer = _absolute(config.tokenizer) if config.tokenizer else source
     model = Model(source, tokenizer, config.revision, config.token)
     return replace(model, shape=read_json(_fetch(source, "config.json", "model.name", model)))
 
@@ -116,6 +116,11 @@ def _convert(source: Path, target: Path) -> None:
         raise SynthError(f"the bundled model could not be converted: {last}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _absolute(name: str) -> str:
+    """Return a path as vLLM's process finds it, and a hub id as it is."""
+    return str(Path(name).expanduser().absolute()) if _is_path(name) else name
 
 
 def _is_path(name: str) -> bool:

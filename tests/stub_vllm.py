@@ -81,7 +81,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def completion(body: dict) -> dict:
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
+    request = {name: value for name, value in body.items() if name != "model"}
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     pairs = [
         {"question": f"What is {digest}-{n}?", "answer": f"It is number {n}."} for n in range(3)
     ]

@@ -7,6 +7,7 @@ overrides are checked here first, against the schema, and every problem is repor
 import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -126,7 +127,7 @@ def _problem_of(
 
 
 def _fits(key: str, value: Any, spec: Setting, *, merge: bool) -> bool:
-    schema = OmegaConf.structured(Config)
+    schema = _scratch()
     try:
         OmegaConf.update(schema, key, value, merge=merge)
         typed = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.select(schema, key)}))
@@ -136,6 +137,13 @@ def _fits(key: str, value: Any, spec: Setting, *, merge: bool) -> bool:
     if typed["value"] is None and takes_null(key):
         return True
     return _is_in_range(spec, typed["value"])
+
+
+@cache
+def _scratch() -> DictConfig:
+    """Return a config to try values in; making one takes longer than a thousand tries."""
+    node: DictConfig = OmegaConf.structured(Config)
+    return node
 
 
 def _unknown_problem(key: str) -> str | None:

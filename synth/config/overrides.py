@@ -1,10 +1,9 @@
 """The command line before Hydra reads it.
 
-Hydra writes every override to the run's ``.hydra`` folder and refuses a new name in a mapping
+Hydra writes every override to the run's ``.hydra`` folder and refuses new names in a mapping
 without ``++``; so secrets are moved to the environment here and mappings get their ``++``.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,8 +45,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
 
 
 def _add_plus(override: str) -> str:
-    key = override.partition("=")[0]
-    owner = key.rpartition(".")[0]
+    owner = override.partition("=")[0]
     while owner and owner not in settings():
         owner = owner.rpartition(".")[0]
     return f"++{override}" if owner and is_mapping(owner) else override
@@ -62,8 +60,3 @@ def _hide_secret(override: str, secrets: dict[str, str]) -> str:
     name = "SYNTH_" + key.replace(".", "_").upper()
     secrets[name] = value.strip("'\"")
     return f"{typed}=${{oc.env:{name}}}"
-
-
-def remember(secrets: dict[str, str]) -> None:
-    """Put the secrets where the rewritten overrides find them, in this process and its workers."""
-    os.environ.update(secrets)

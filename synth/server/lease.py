@@ -34,7 +34,7 @@ from synth.server.hints import tail
 
 _FOLDER = "SYNTH_SESSION"
 _KEY = "SYNTH_SESSION_KEY"
-_GRACE_S = 5.0
+_GRACE_S = 3.0
 _LAUNCH_S = 30.0
 
 

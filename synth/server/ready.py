@@ -54,7 +54,7 @@ async def _is_ready(http: aiohttp.ClientSession, endpoint: Endpoint) -> bool:
         async with http.get(f"{endpoint.base_url}/models", headers=headers) as reply:
             if reply.status != 200:
                 return False
-            listed = await reply.json()
+            listed = await reply.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return False
     return any(model.get("id") == endpoint.model for model in listed.get("data", []))

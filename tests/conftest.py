@@ -1,0 +1,156 @@
+"""Fixtures: configurations, a tokenizer of our own, the stub server, the program as a process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+import tokenizers
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from synth.config import Config, open_door
+from synth.config.files import conf_dir, samples_dir
+from synth.config.overrides import read_command_line
+from synth.tokens import Tokenizer
+
+STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1
+STUB = Path(__file__).with_name("stub_vllm.py")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
+    """No secret, cache or session of the machine reaches a test."""
+    for name in ("HF_TOKEN", "OPENAI_API_KEY", "SYNTH_SESSION", "SYNTH_SESSION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # many short processes
+    monkeypatch.setenv("SYNTH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def make_config() -> Iterator[Callable[..., Config]]:
+    """Compose a checked configuration: ``make_config("gen.temperature=0.5")``."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("sample_documents", lambda: str(samples_dir()), replace=True)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield _compose
+    GlobalHydra.instance().clear()
+
+
+def _compose(*overrides: str) -> Config:
+    line = read_command_line(overrides)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in line.secrets.items():
+            environment.setenv(name, value)
+        return open_door(compose("config", overrides=line.overrides))
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory) -> Path:
+    """A folder that looks like a model, with a small byte-level tokenizer trained here."""
+    folder = tmp_path_factory.mktemp("model")
+    trained = tokenizers.ByteLevelBPETokenizer()
+    files = [str(path) for path in sorted(samples_dir().iterdir())]
+    trained.train(files, vocab_size=600, show_progress=False)
+    trained.save(str(folder / "tokenizer.json"))
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
+    (folder / "config.json").write_text(json.dumps(shape))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory) -> Path:
+    """An MLflow store with nothing in it."""
+    path = tmp_path_factory.mktemp("store") / "ml.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(model_dir: Path) -> Tokenizer:
+    return Tokenizer(model_dir / "tokenizer.json")
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Two short documents."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "moon.txt").write_text("The Moon is a rock. " * 60)
+    (folder / "sea.md").write_text("# Sea\n\nThe sea is salt. " * 60)
+    return folder
+
+
+@pytest.fixture
+def stub(model_dir: Path, documents: Path) -> list[str]:
+    """Overrides that run the stub through the managed path, on two short documents."""
+    return [
+        f"docs={documents}",
+        f"model.name={model_dir}",
+        f"server.command=[{sys.executable},{STUB}]",
+        "chunk.size=64",
+        "chunk.overlap=8",
+        "gen.max_retries=0",
+        "tracking=none",
+        "hydra.run.dir=run",
+        "hydra.sweep.dir=sweep",
+    ]
+
+
+@pytest.fixture
+def start_cli(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start ``python -m synth …`` in ``tmp_path``, every warning an error."""
+    started = []
+
+    def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, *STRICT, "-m", "synth", *arguments],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run_cli(start_cli) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run ``python -m synth …`` to its end."""
+
+    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        process = start_cli(*arguments, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"

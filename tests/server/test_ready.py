@@ -1,0 +1,55 @@
+"""Readiness over HTTP, death before the clock."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from synth.errors import ServerDied, ServerStartError, ServerTimeout
+from synth.io import read_json
+from synth.server import lease, ready
+from synth.server.command import Command
+from tests.conftest import STUB
+
+
+@pytest.fixture
+def launch(tmp_path):
+    with lease.open_session():
+        yield lambda *switches: lease.acquire(
+            Command([sys.executable, str(STUB), *switches], "127.0.0.1", 0, {}), tmp_path / "log"
+        )
+
+
+def wait(server, timeout_s=30):
+    return asyncio.run(ready.wait_until_ready(server, timeout_s))
+
+
+def test_endpoint_is_returned_when_it_answers(launch):
+    server = launch("--startup-delay-s", "0.5")
+    assert wait(server) == server.endpoint
+
+
+def test_death_is_noticed_before_the_clock(launch):
+    server = launch("--exit-at-start", "ValueError: CUDA out of memory")
+    begin = time.monotonic()
+    with pytest.raises(ServerStartError, match=r"code 1.*ran out of memory.*said: ValueError") as e:
+        wait(server, 600)
+    assert time.monotonic() - begin < 60
+    assert "CUDA out of memory" in e.value.log_tail
+    assert e.value.log_path == str(server.log_path)
+
+
+def test_slow_server_is_a_timeout(launch):
+    with pytest.raises(ServerTimeout, match=r"server\.timeout_s=0\.3"):
+        wait(launch("--startup-delay-s", "60"), 0.3)
+
+
+def test_death_in_use_is_noticed(launch):
+    server = launch()
+    wait(server)
+    os.kill(read_json(server.folder / "state.json")["pid"], signal.SIGKILL)
+    with pytest.raises(ServerDied, match="code -9 while it was in use"):
+        asyncio.run(ready.watch(server))

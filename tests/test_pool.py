@@ -1,0 +1,87 @@
+"""The bounded map keeps order and bounds, and leaves no task behind."""
+
+import asyncio
+
+import pytest
+
+from synth.errors import BudgetExceeded, ReplyError
+from synth.pool import FailureBudget, map_bounded
+
+
+async def collect(function, items, limit):
+    return [pair async for pair in map_bounded(function, items, limit=limit)]
+
+
+async def echo(item):
+    await asyncio.sleep(0.001 * (item % 3))
+    return item
+
+
+def test_results_come_in_the_order_of_the_items():
+    made = asyncio.run(collect(echo, range(50), 7))
+    assert made == [(n, n) for n in range(50)]
+
+
+def test_no_more_than_the_limit_at_work():
+    now, most = 0, 0
+
+    async def work(item):
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+
+    asyncio.run(collect(work, range(40), 5))
+    assert most == 5
+
+
+def test_items_are_taken_as_they_are_needed():
+    taken = []
+
+    async def first_only():
+        items = (taken.append(n) or n for n in range(1000))
+        async for _ in map_bounded(echo, items, limit=4):
+            break
+
+    asyncio.run(first_only())
+    assert len(taken) <= 8
+
+
+def test_error_of_an_item_is_its_result():
+    async def fail_odd(item):
+        if item % 2:
+            raise ReplyError("odd")
+        return item
+
+    made = asyncio.run(collect(fail_odd, range(4), 2))
+    assert [isinstance(result, ReplyError) for _, result in made] == [False, True, False, True]
+
+
+def test_other_errors_end_the_map_and_its_tasks():
+    async def fail(item):
+        if item == 3:
+            raise ZeroDivisionError
+        await asyncio.sleep(30 if item > 3 else 0)
+
+    async def main():
+        with pytest.raises(ZeroDivisionError):
+            await collect(fail, range(10), 10)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+
+
+def test_budget_tolerates_its_share():
+    budget = FailureBudget(total=100, max_failed_frac=0.2)
+    for _ in range(20):
+        budget.spend("late")
+    with pytest.raises(BudgetExceeded, match="21 of 100 failed; the first: late"):
+        budget.spend("later")
+
+
+def test_budget_ends_when_all_have_failed():
+    budget = FailureBudget(total=2, max_failed_frac=0.5)
+    budget.spend("one")
+    with pytest.raises(BudgetExceeded):
+        budget.spend("two")
