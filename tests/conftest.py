@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from omegaconf import OmegaConf
 from synth.config import Config, open_door
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
+from synth.records import Endpoint
+from synth.server.lease import find_port
 from synth.tokens import Tokenizer
 
 STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1
@@ -102,6 +105,49 @@ def stub(model_dir: Path, documents: Path) -> list[str]:
         "hydra.run.dir=run",
         "hydra.sweep.dir=sweep",
     ]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start the stub with switches; returns its endpoint."""
+    started = []
+
+    def start(*switches: str) -> Endpoint:
+        port = find_port("127.0.0.1", 0)
+        log = tmp_path / f"{port}.log"
+        with log.open("w") as file:
+            started.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        STUB,
+                        "--port",
+                        str(port),
+                        "--served-model-name",
+                        "m",
+                        *switches,
+                    ],
+                    env=os.environ | {"VLLM_API_KEY": "key"},
+                    stdout=file,
+                    stderr=file,
+                )
+            )
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", "m", "key")
+        wait_until(lambda: _accepts(port))
+        return endpoint
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """Requests against the stub in a process of its own, and the translation of every failure."""
 
 import asyncio
-import os
-import subprocess
-import sys
 
 import aiohttp
 import pytest
@@ -12,59 +9,18 @@ from synth.client import Client, _translated
 from synth.errors import ClientError, ReplyError, RequestRejected, TransientError
 from synth.records import Endpoint
 from synth.server.lease import find_port
-from tests.conftest import STUB, wait_until
 
 QUESTION = [{"role": "user", "content": "?"}]
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Start the stub with switches; returns its endpoint."""
-    started = []
-
-    def start(*switches: str) -> Endpoint:
-        port = find_port("127.0.0.1", 0)
-        log = tmp_path / f"{port}.log"
-        with log.open("w") as file:
-            started.append(
-                subprocess.Popen(
-                    [
-                        sys.executable,
-                        STUB,
-                        "--port",
-                        str(port),
-                        "--served-model-name",
-                        "m",
-                        *switches,
-                    ],
-                    env=os.environ | {"VLLM_API_KEY": "key"},
-                    stdout=file,
-                    stderr=file,
-                )
-            )
-        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", "m", "key")
-        wait_until(lambda: call(endpoint, lambda client: client.list_models(), quiet=True))
-        return endpoint
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def call(endpoint, action, *, max_retries=0, quiet=False):
+def call(endpoint, action, *, max_retries=0):
     async def run():
         async with Client(
             endpoint, timeout_s=5, max_retries=max_retries, max_connections=4
         ) as client:
             return await action(client), client.n_retries
 
-    try:
-        return asyncio.run(run())
-    except TransientError:
-        if not quiet:
-            raise
-        return None
+    return asyncio.run(run())
 
 
 def ask(client):

@@ -48,6 +48,8 @@ class Command:
     port: int
     env: dict[str, str]
     secret_env: dict[str, str] = field(default_factory=dict, repr=False)
+    n_slots: int | None = None
+    """Sequences that it works on at a time, if a flag says so."""
 
 
 def build_command(config: Config, model: Model, machine: Machine) -> Command:
@@ -87,6 +89,7 @@ def build_command(config: Config, model: Model, machine: Machine) -> Command:
         port=config.server.port,
         env=env,
         secret_env={"HF_TOKEN": token} if token else {},
+        n_slots=flags.get("max-num-seqs"),
     )
 
 

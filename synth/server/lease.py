@@ -147,6 +147,7 @@ def _launch(command: Command, folder: Path, log_path: Path) -> Server:
     about = {
         "base_url": f"http://{_reachable(command.host)}:{port}/v1",
         "model": name,
+        "n_slots": command.n_slots,
         "log_path": str(log_path.absolute()),
         "launched": time.monotonic(),
     }
@@ -204,7 +205,7 @@ def _load(folder: Path, *, was_reused: bool = True) -> Server | None:
         return None
     about = read_json(folder / "server.json")
     return Server(
-        endpoint=Endpoint(about["base_url"], about["model"], os.environ[_KEY]),
+        endpoint=Endpoint(about["base_url"], about["model"], os.environ[_KEY], about["n_slots"]),
         log_path=Path(about["log_path"]),
         folder=folder,
         was_reused=was_reused,

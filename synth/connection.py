@@ -1,0 +1,93 @@
+"""The endpoint of a run: waited for, then watched for as long as it is used."""
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from synth.client import Client
+from synth.config import ServerConfig
+from synth.errors import ConfigError
+from synth.records import Endpoint
+from synth.server import ready
+from synth.server.lease import Server
+from synth.tracking import Tracker
+
+_LAST_WORDS_S = 1.0
+
+
+class Connection:
+    """The endpoint of a run: ours, which is watched while it is in use, or somebody's."""
+
+    def __init__(self, settings: ServerConfig, server: Server | None, tracker: Tracker) -> None:
+        self._settings = settings
+        self._server = server
+        self._tracker = tracker
+        self._opened = asyncio.Event()
+        self.facts: dict[str, Any] = {"kind": settings.kind}
+        """What ``run.json`` says of the server."""
+
+    async def open(self) -> Endpoint:
+        """Return the endpoint when it answers.
+
+        Raises:
+            ServerError: if the managed server does not get ready.
+            ClientError: if the external endpoint does not answer.
+        """
+        endpoint = await (self._ask_external() if self._server is None else self._await_managed())
+        self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
+        self._opened.set()
+        return endpoint
+
+    async def guard(self, job: Coroutine[Any, Any, None]) -> None:
+        """Await ``job``; end it when the managed server dies under it.
+
+        Raises:
+            ServerDied: in place of the errors that its requests then have.
+        """
+        work = asyncio.create_task(job)
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait({work, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done() and work.exception() is not None:
+                # Requests fail at once when the server dies; its death, seen a moment later, is
+                # what there is to say.
+                await asyncio.wait({watcher}, timeout=_LAST_WORDS_S)
+            if watcher.done():
+                watcher.result()
+            await work
+        finally:
+            work.cancel()
+            watcher.cancel()
+            await asyncio.gather(work, watcher, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        await self._opened.wait()
+        if self._server is None:
+            await asyncio.Event().wait()
+        else:
+            await ready.watch(self._server)
+
+    async def _await_managed(self) -> Endpoint:
+        assert self._server is not None
+        endpoint = await ready.wait_until_ready(self._server, self._settings.timeout_s)
+        startup_s = 0.0 if self._server.was_reused else time.monotonic() - self._server.launched
+        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": self._server.was_reused}
+        self._tracker.log_metrics({"server/startup_s": startup_s})
+        return endpoint
+
+    async def _ask_external(self) -> Endpoint:
+        settings = self._settings
+        assert settings.api_base is not None
+        key = settings.api_key or os.environ.get("OPENAI_API_KEY")
+        endpoint = Endpoint(settings.api_base.rstrip("/"), settings.model or "", key)
+        if endpoint.model:
+            return endpoint
+        async with Client(endpoint, timeout_s=30, max_retries=2, max_connections=1) as client:
+            names = await client.list_models()
+        if len(names) != 1:
+            listed = ", ".join(names) or "none"
+            raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
+        return replace(endpoint, model=names[0])

@@ -1,0 +1,140 @@
+"""The default experiment with a real vLLM and the bundled model; minutes on two cores."""
+
+import itertools
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+
+from synth.chunk import cut
+from synth.config.files import samples_dir
+from synth.io import read_json, read_jsonl, read_text
+from synth.models import bundled_model
+from synth.records import Document
+from synth.tokens import Tokenizer
+from tests.conftest import wait_until
+from tests.test_chunk import TEXTS, reference
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True)
+def keep_cache(monkeypatch):
+    """The bundled model is converted once for this machine, not for each test."""
+    monkeypatch.delenv("SYNTH_CACHE")
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    with (folder / "out.txt").open("w") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "synth", "hydra.run.dir=run", *arguments],
+            cwd=folder,
+            stdout=out,
+            stderr=out,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def default_run(tmp_path_factory):
+    """The folder in which the default experiment was run to its end."""
+    folder = tmp_path_factory.mktemp("default")
+    process = start(folder)
+    code = process.wait(800)
+    assert code == 0, (folder / "out.txt").read_text()
+    return folder
+
+
+def vllm_processes() -> list[psutil.Process]:
+    """Return every process of a managed vLLM: server, engine and workers."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "name", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and re.search(
+            r"vllm\.entrypoints|VLLM::|synth\.server\.supervisor|kill -KILL 0",
+            " ".join([process.info["name"], *(process.info["cmdline"] or [])]),
+        )
+    ]
+
+
+def test_default_run_makes_valid_pairs(default_run):
+    run = default_run / "run"
+    record = read_json(run / "run.json")
+    pairs = list(read_jsonl(run / "pairs.jsonl"))
+    assert record["status"] == "FINISHED"
+    assert record["counts"]["n_pairs"] == len(pairs) >= 20
+    assert all(pair["question"].strip() and pair["answer"].strip() for pair in pairs)
+    assert len(list(read_jsonl(run / "export" / "jsonl.jsonl"))) == len(pairs)
+
+
+def test_default_run_is_in_mlflow(default_run):
+    client = mlflow.MlflowClient(f"sqlite:///{default_run}/outputs/mlflow.db")
+    record = read_json(default_run / "run" / "run.json")
+    run = client.get_run(record["mlflow_run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.name"] == "bundled/smollm2"
+    assert run.data.metrics["generate/output_tokens_per_s"] > 0
+    assert any(name.startswith("system/cpu") for name in run.data.metrics)
+    assert client.list_artifacts(run.info.run_id, "export")
+
+
+def test_default_run_leaves_no_process(default_run):
+    assert vllm_processes() == []
+
+
+def test_chunks_are_the_text_and_pairs_lead_to_them(default_run):
+    run = default_run / "run"
+    documents = {row["id"]: row for row in read_jsonl(run / "documents.jsonl")}
+    chunks = {row["id"]: row for row in read_jsonl(run / "chunks.jsonl")}
+    assert len(chunks) >= 10
+    for chunk in chunks.values():
+        text = read_text(run / documents[chunk["doc_id"]]["text_path"])
+        assert text[chunk["start"] : chunk["end"]] == read_text(run / chunk["path"])
+    assert {pair["chunk_id"] for pair in read_jsonl(run / "pairs.jsonl")} <= set(chunks)
+
+
+def test_server_log_holds_no_secret(default_run):
+    config = (default_run / "run" / "synthetic_data_kit_config.yaml").read_text()
+    log = (default_run / "run" / "server.log").read_text()
+    assert re.search(r"api_key: null", config)
+    assert not re.search(r"api[-_]key['\"]?\s*[:=]\s*\[?['\"]\w", log)
+
+
+def test_boundaries_on_the_bundled_tokenizer():
+    tokenizer = Tokenizer(bundled_model() / "tokenizer.json")
+    samples = "".join(path.read_text() for path in sorted(samples_dir().iterdir()))
+    text = samples + "".join(TEXTS.values())
+    document = Document("d0c", "file.txt", "d0c", 0, "data/txt/d0c.txt")
+    rng = random.Random(0)
+    for _ in range(1000):
+        begin = rng.randrange(len(text))
+        part = text[begin : begin + rng.randrange(1, 6000)]
+        size, overlap = rng.randrange(70, 900), rng.randrange(64)
+        chunks = cut(document, part, tokenizer, size=size, overlap=overlap)
+        expected = reference(len(tokenizer.tokenize(part)), size, overlap)
+        assert [chunk.n_tokens for chunk in chunks] == [right - left for left, right in expected]
+        assert (chunks[0].start, chunks[-1].end) == (0, len(part))
+        assert all(a.end >= b.start > a.start for a, b in itertools.pairwise(chunks))
+
+
+@pytest.mark.parametrize("moment", ["starting", "generating"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_run(tmp_path, number, moment):
+    process = start(tmp_path, "tracking=none")
+    if moment == "starting":
+        wait_until(lambda: len(vllm_processes()) >= 4, 120)  # the engine is loading
+    else:
+        pairs = tmp_path / "run" / "pairs.jsonl"
+        wait_until(pairs.exists, 300)
+    process.send_signal(number)
+    wait_until(lambda: not vllm_processes(), 10)
+    process.wait(20)
+    expected = "RUNNING" if number == signal.SIGKILL else "KILLED"
+    assert read_json(tmp_path / "run" / "run.json")["status"] == expected
