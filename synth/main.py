@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from synth.config import Config, check_overrides, open_door
-from synth.config.describe import describe_groups, describe_keys
+from synth.config.describe import describe
 from synth.config.files import conf_dir, option_names, samples_dir
 from synth.config.overrides import read_command_line
 from synth.errors import ConfigError, SynthError
@@ -38,7 +38,10 @@ _REPORTED = "reported"
 def main() -> None:
     """Run the program on ``sys.argv`` and end the process with its exit code."""
     line = read_command_line(sys.argv[1:])
-    if problems := check_overrides(line.overrides, option_names()):
+    if not {"-h", "--help"}.isdisjoint(line.arguments):
+        sys.stdout.write(describe())
+        sys.exit(0)
+    if problems := check_overrides(line.overrides, option_names(line.config_dir)):
         _complain(ConfigError(problems))
         sys.exit(1)
     sys.argv[1:] = line.arguments
@@ -76,12 +79,7 @@ def _run_in_session() -> None:
 
 def _register() -> None:
     ConfigStore.instance().store(name="schema", node=Config)
-    for name, resolver in (
-        ("sample_documents", lambda: str(samples_dir())),
-        ("synth_groups", describe_groups),
-        ("synth_keys", describe_keys),
-    ):
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
+    OmegaConf.register_new_resolver("sample_documents", lambda: str(samples_dir()), replace=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")

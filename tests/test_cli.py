@@ -288,6 +288,15 @@ def test_help_explains_groups_and_keys(run_cli):
     assert "gen.temperature\n      randomness of the replies [a number, at least 0" in text
 
 
+def test_own_options_are_found(run_cli, stub, tmp_path, run_dir):
+    own = tmp_path / "own" / "gen"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("defaults: [default]\ntemperature: 0.125\n")
+    done = run_cli("--config-dir", "own", *stub, "gen=mine", "steps=[ingest]")
+    assert done.returncode == 0, done.stderr
+    assert "0.125" in (run_dir / ".hydra" / "config.yaml").read_text()
+
+
 def test_completion_offers_options(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "synth", "-sc", "query=bash"],

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from synth.config import check_overrides, flatten
-from synth.config.describe import describe_keys, settings
+from synth.config.describe import describe, settings
 from synth.config.files import option_names
 from synth.config.overrides import read_command_line
 from synth.errors import ConfigError
@@ -97,7 +97,7 @@ def test_chunk_size_is_what_fits(make_config):
 
 
 def test_every_key_is_described():
-    text = describe_keys()
+    text = describe()
     assert len(settings()) > 40
     assert all(key in text and spec.help for key, spec in settings().items())
 

@@ -10,6 +10,26 @@ from typing import Any
 from synth.config.files import option_names
 from synth.config.schema import Config, Setting
 
+_HELP = """\
+synth turns documents into question-answer pairs with a model that it serves itself.
+
+  python -m synth docs=manuals model=llama8b gen.temperature=0.5
+  python -m synth -m chunk.size=512,1024 gen.temperature=0.3,0.7     (a sweep: every combination)
+
+Groups: choose one option of each (group=option)
+{groups}
+
+Keys: set any value (key=value)
+{keys}
+
+  --cfg job          show the configuration that would run
+  --info defaults    show where each part of it comes from
+  --config-dir DIR   add options of your own to the groups
+  -m, --multirun     run every combination of values that are separated by commas
+  --hydra-help       all flags of Hydra
+Tab completion: eval "$(synth -sc install=bash)"
+"""
+
 
 @cache
 def settings() -> dict[str, Setting]:
@@ -33,24 +53,18 @@ def expected(key: str) -> str:
     return ", or ".join([_kind(key, spec) + _range(spec)] + ["null"] * takes_null(key))
 
 
-def describe_keys() -> str:
-    """Return one paragraph a section: each key, what it takes and what it means."""
-    lines: list[str] = []
-    section = ""
-    for key, spec in settings().items():
-        owner = key.rpartition(".")[0]
-        if owner != section:
-            lines.append("")
-            section = owner
-        lines.append(f"  {key}\n      {spec.help} [{expected(key)}]")
-    return "\n".join(lines)
+def describe() -> str:
+    """Return what ``--help`` prints: usage, the config groups, every key.
 
-
-def describe_groups() -> str:
-    """Return one line a config group with its options."""
-    return "\n".join(
-        f"  {group}={' | '.join(options)}" for group, options in option_names().items() if options
+    Hydra's own help takes a second longer, most of it for a list of groups that says less.
+    """
+    groups = "\n".join(
+        f"  {group}={' | '.join(options)}" for group, options in option_names().items()
     )
+    keys = "\n".join(
+        f"  {key}\n      {spec.help} [{expected(key)}]" for key, spec in settings().items()
+    )
+    return _HELP.format(groups=groups, keys=keys)
 
 
 @cache

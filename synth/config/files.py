@@ -10,13 +10,21 @@ def conf_dir() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def option_names() -> dict[str, list[str]]:
-    """Return synth's own config groups with their options, sorted: ``{"model": [...], …}``."""
-    root = conf_dir()
+def option_names(own: Path | None = None) -> dict[str, list[str]]:
+    """Return the config groups with their options, sorted: ``{"model": ["llama3b", …], …}``.
+
+    Args:
+        own: a folder of the user's with more of them (``--config-dir``).
+    """
+    files = [
+        file.relative_to(root)
+        for root in filter(None, (conf_dir(), own))
+        for file in root.glob("*/*.yaml")
+    ]
+    groups = sorted({file.parent.name for file in files} - {"hydra", "local"})
     return {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and folder.name not in ("hydra", "local")
+        group: sorted({file.stem for file in files if file.parent.name == group})
+        for group in groups
     }
 
 

@@ -6,11 +6,12 @@ without ``++``; so secrets are moved to the environment here and mappings get th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from synth.config.describe import is_mapping, settings
 
 _QUESTIONS = {
-    *("-h", "--help", "--hydra-help", "--version"),
+    *("--hydra-help", "--version"),
     *("-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"),
 }
 
@@ -23,6 +24,8 @@ class CommandLine:
     overrides: list[str]
     secrets: dict[str, str]
     """Environment variables that the rewritten overrides refer to."""
+    config_dir: Path | None
+    """The user's own folder of options."""
     is_question: bool
     """Whether it only asks for help or the configuration, so that nothing will run."""
 
@@ -41,7 +44,15 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         rewritten.append(override)
         overrides.append(override)
     is_question = any(argument.split("=")[0] in _QUESTIONS for argument in arguments)
-    return CommandLine(rewritten, overrides, secrets, is_question)
+    return CommandLine(rewritten, overrides, secrets, _config_dir_in(arguments), is_question)
+
+
+def _config_dir_in(arguments: Sequence[str]) -> Path | None:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag in ("-cd", "--config-dir"):
+            return Path(value or following)
+    return None
 
 
 def _add_plus(override: str) -> str:
