@@ -20,7 +20,7 @@ from rich import get_console
 import synth
 from synth.config import Config, flatten
 from synth.connection import Connection
-from synth.errors import TrackingError
+from synth.errors import ConfigError, TrackingError
 from synth.ingest import find_documents
 from synth.io import write_json
 from synth.memory import probe_machine
@@ -74,6 +74,7 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
         SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker that
             fails does not end it, but stands in the summary.
     """
+    _refuse_second_run(folder)
     documents = find_documents(config.docs_list) if "ingest" in config.steps else []
     Prompt(config.qa)  # a bad template is found before anything starts
     model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
@@ -101,6 +102,11 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
     return summary
 
 
+def _refuse_second_run(folder: Path) -> None:
+    if (folder / "run.json").exists():
+        raise ConfigError([f"{folder} holds a run already; remove it, or choose another folder"])
+
+
 def _plan_server(config: Config, model: Model | None) -> Command | None:
     if config.server.kind == "external" or "serve" not in config.steps:
         return None
@@ -126,10 +132,10 @@ def _tokenizer_of(model: Model | None) -> Callable[[], Tokenizer]:
 def _describe(config: Config, overrides: Sequence[str]) -> RunInfo:
     tags = {str(key): str(value) for key, value in config.tags.items()}
     tags |= {"synth.kind": "job", "synth.version": synth.__version__}
-    varied = " ".join(
-        text for text in overrides if not text.startswith(("docs=", "hydra", "+hydra"))
-    )
-    return RunInfo(f"{config.name} {varied}".strip()[:250], flatten(config), tags)
+    parameters = flatten(config)
+    telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
+    name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
+    return RunInfo(name[:250], parameters, tags)
 
 
 @contextmanager

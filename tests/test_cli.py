@@ -120,6 +120,13 @@ def find_server(word):
     )
 
 
+def test_folder_of_a_run_is_not_written_again(run_cli, stub, run_dir):
+    run_cli(*stub)
+    before = (run_dir / "pairs.jsonl").read_bytes()
+    assert fails(run_cli(*stub), "holds a run already")
+    assert (run_dir / "pairs.jsonl").read_bytes() == before
+
+
 def test_external_endpoint_is_used(run_cli, start_cli, stub, tmp_path, run_dir):
     start_cli(*stub, "hydra.run.dir=first", "server.engine_args={delay-s: 30}")
     config = tmp_path / "first" / "synthetic_data_kit_config.yaml"

@@ -1,6 +1,7 @@
 """The schema, the door and the check of overrides."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,15 @@ def test_command_line_hides_secrets():
 def test_command_line_lets_mappings_grow():
     line = read_command_line(["tags.team=docs", "server.engine_args.max-num-seqs=4"])
     assert line.overrides == ["++tags.team=docs", "++server.engine_args.max-num-seqs=4"]
+
+
+def test_command_line_may_be_empty():
+    assert read_command_line([]).arguments == []
+
+
+@pytest.mark.parametrize("flags", [["--config-dir", "own"], ["--config-dir=own"], ["-cd", "own"]])
+def test_folder_of_own_options_is_seen(flags):
+    assert read_command_line(flags).config_dir == Path("own")
 
 
 def test_completion_is_not_taken_for_overrides():

@@ -4,6 +4,7 @@ Hydra writes every override to the run's ``.hydra`` folder and refuses new names
 without ``++``; so secrets are moved to the environment here and mappings get their ``++``.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
 
 
 def _config_dir_in(arguments: Sequence[str]) -> Path | None:
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in itertools.pairwise([*arguments, ""]):
         flag, _, value = argument.partition("=")
         if flag in ("-cd", "--config-dir"):
             return Path(value or following)

@@ -9,6 +9,7 @@ act is to write the exit code into ``state.json``.
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def main() -> None:
         os._exit(0)  # synth waits for this one; the other is nobody's child
     os.setsid()
     signal.signal(signal.SIGTERM, _terminate)
-    state_path = Path(spec["folder"]) / "state.json"
+    state_path, alive = Path(spec["folder"]) / "state.json", Path(spec["alive"])
     state: dict[str, Any] = {"supervisor": os.getpid(), "returncode": None}
     try:
         process = ServerProcess(spec["argv"], spec["env"], Path(spec["log_path"]))
@@ -40,12 +41,14 @@ def main() -> None:
     state |= {"pid": process.pid, "group": process.group}
     try:
         write_json(state_path, state)
-        _watch(process, Path(spec["alive"]))
+        _watch(process, alive)
     finally:
         code = process.poll()
         process.stop(spec["grace_s"])
         if state_path.parent.is_dir():
             write_json(state_path, state | {"returncode": process.poll() if code is None else code})
+        if not _is_held(alive):  # the session was killed: nobody else tidies up
+            shutil.rmtree(alive.parent, ignore_errors=True)
 
 
 def _watch(process: ServerProcess, alive: Path) -> None:

@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +99,22 @@ def test_no_secret_is_written(session, tmp_path):
     assert not any(secret in path.read_text() for path in files for secret in secrets)
     assert stat.S_IMODE(server.folder.parent.stat().st_mode) == 0o700
     assert server.endpoint.api_key not in repr(server)
+
+
+def test_killed_session_leaves_nothing(tmp_path):
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from synth.server import lease
+from synth.server.command import Command
+with lease.open_session():
+    command = Command([sys.executable, {str(STUB)!r}, "--ignore-sigterm"], "127.0.0.1", 0, {{}})
+    server = lease.acquire(command, Path("log"))
+    print(server.folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    session = Path(done.stdout.strip()).parent
+    wait_until(lambda: not session.exists())
