@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,12 @@ from synth.tokens import Tokenizer
 
 STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1
 STUB = Path(__file__).with_name("stub_vllm.py")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hear_ctrl_c() -> None:
+    """A shell ignores SIGINT for what it starts in the background, and so would our children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
