@@ -6,11 +6,13 @@ import random
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.chunk import cut, spans
 from synth.records import Document
+from synth.tokens import Tokenizer
 
 DOCUMENT = Document("d0c", "file.txt", "d0c", 0, "data/txt/d0c.txt")
 TEXTS = {
@@ -69,7 +71,18 @@ def test_chunks_cover_the_text_to_the_character(tokenizer, name):
     assert all("\ufffd" not in text[chunk.start : chunk.end] for chunk in chunks)
 
 
-def test_without_overlap_chunks_join_to_the_text(tokenizer):
+@pytest.fixture
+def trimming_tokenizer(model_dir, tmp_path):
+    """One whose offsets leave out white space, as those of GPT-2 and RoBERTa do."""
+    trimming = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+    trimming.post_processor = tokenizers.processors.ByteLevel(trim_offsets=True)
+    trimming.save(str(tmp_path / "tokenizer.json"))
+    return Tokenizer(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("name", ["tokenizer", "trimming_tokenizer"])
+def test_without_overlap_chunks_join_to_the_text(request, name):
+    tokenizer = request.getfixturevalue(name)
     text = TEXTS["prose"] + TEXTS["crlf"] + TEXTS["spaces"]
     chunks = cut(DOCUMENT, text, tokenizer, size=33, overlap=0)
     assert "".join(text[chunk.start : chunk.end] for chunk in chunks) == text

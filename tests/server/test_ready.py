@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,13 @@ def test_death_is_noticed_before_the_clock(launch):
 def test_slow_server_is_a_timeout(launch):
     with pytest.raises(ServerTimeout, match=r"server\.timeout_s=0\.3"):
         wait(launch("--startup-delay-s", "60"), 0.3)
+
+
+def test_server_of_someone_else_is_not_ours(launch):
+    server = launch()
+    other = replace(server, endpoint=replace(server.endpoint, model="synth-other"))
+    with pytest.raises(ServerTimeout):
+        wait(other, 1)
 
 
 def test_death_in_use_is_noticed(launch):
