@@ -51,7 +51,7 @@ class ServerStartError(ServerError):
     """The server could not be launched, or ended before it was ready."""
 
 
-class ServerTimeout(ServerError):  # noqa: N818  (named after the builtin TimeoutError's habit)
+class ServerTimeout(ServerError):  # noqa: N818
     """The server was alive but not ready within ``server.timeout_s``."""
 
 

@@ -17,7 +17,8 @@ _templates = jinja2.Environment(
     autoescape=False,  # noqa: S701  (prompts are text, not HTML)
 )
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL)
-_CHARS_PER_TOKEN = 4
+CHARS_PER_TOKEN = 4
+"""A usual figure for English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def reply_format(num_pairs: int, max_tokens: int) -> dict[str, Any]:
     A small model may never end a string, so none may be longer than twice its share of the reply:
     enough for a long answer among short ones, and one that runs away does not take it all.
     """
-    longest = max(200, 2 * _CHARS_PER_TOKEN * max_tokens // num_pairs)
+    longest = max(200, 2 * CHARS_PER_TOKEN * max_tokens // num_pairs)
     pair = {
         "type": "object",
         "properties": {

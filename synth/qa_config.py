@@ -13,11 +13,8 @@ import yaml
 
 from synth.config import Config
 from synth.io import write_text
-from synth.qa import Prompt
+from synth.qa import CHARS_PER_TOKEN, Prompt
 from synth.records import Endpoint
-
-CHARS_PER_TOKEN = 4
-"""A usual figure for English; chunks that synth cut stay whole there with room to spare."""
 
 STAGES = ("pdf", "html", "youtube", "docx", "ppt", "txt")
 _TEXT_SLOT = "\0text\0"
@@ -78,6 +75,7 @@ def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str
         "generation": {
             "temperature": config.gen.temperature,
             "top_p": config.gen.top_p,
+            # Twice the usual length of one of our chunks, so that it stays whole there.
             "chunk_size": 2 * CHARS_PER_TOKEN * config.chunk_size,
             "overlap": CHARS_PER_TOKEN * config.chunk.overlap,
             "max_tokens": config.gen.max_tokens,

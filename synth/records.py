@@ -4,8 +4,7 @@ document → chunk → pair. ``Chunk.start`` and ``Chunk.end`` count characters 
 document's text, so ``text[chunk.start:chunk.end]`` is the chunk, always.
 """
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,3 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     n_slots: int | None = None
     """Requests that it works on at a time, if that is known."""
-
-
-Record = Document | Chunk | Pair | Failure
-
-
-def to_row(record: Record) -> dict[str, Any]:
-    """Return the record as a JSON object, keys in the order of the fields."""
-    return asdict(record)

@@ -89,7 +89,7 @@ def build_command(config: Config, model: Model, machine: Machine) -> Command:
         port=config.server.port,
         env=env,
         secret_env={"HF_TOKEN": token} if token else {},
-        n_slots=flags.get("max-num-seqs"),
+        n_slots=slots if isinstance(slots := flags.get("max-num-seqs"), int) else None,
     )
 
 
