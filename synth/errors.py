@@ -1,10 +1,11 @@
 """Every error that synth raises on purpose.
 
-SynthError
-├─ ConfigError        the configuration can't be run; raised before anything starts
+SynthError (a RuntimeError)
+├─ ConfigError        the configuration can't be run; raised before anything starts (a ValueError)
 ├─ IngestError        a document can't be read
 ├─ ServerError        the managed vLLM
 │   ├─ ServerStartError   it could not be launched, or ended before it was ready
+│   │   └─ ServerOutOfMemory  … because its memory was not enough
 │   ├─ ServerTimeout      it was not ready in time
 │   └─ ServerDied         it ended while it was in use
 ├─ ClientError        a request to the endpoint
@@ -13,16 +14,19 @@ SynthError
 ├─ ReplyError         the model answered, but not in the agreed form
 ├─ BudgetExceeded     too many items failed for the run to go on
 └─ TrackingError      the tracker can't be reached or refused a call
+
+The two built-in bases are what Unsloth's SyntheticDataKit raises, so that what catches them goes on
+to work.
 """
 
 from collections.abc import Sequence
 
 
-class SynthError(Exception):
+class SynthError(RuntimeError):
     """Base of all; its text is one message for the user and says what to do."""
 
 
-class ConfigError(SynthError):
+class ConfigError(SynthError, ValueError):
     """The configuration can't be run; ``problems`` holds one sentence each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -49,6 +53,10 @@ class ServerError(SynthError):
 
 class ServerStartError(ServerError):
     """The server could not be launched, or ended before it was ready."""
+
+
+class ServerOutOfMemory(ServerStartError):  # noqa: N818
+    """The server ended before it was ready because its memory was not enough."""
 
 
 class ServerTimeout(ServerError):  # noqa: N818

@@ -12,7 +12,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
         if inspect.isclass(value) and issubclass(value, errors.SynthError)
     }
     assert classes == {word for word in errors.__doc__.split() if word in vars(errors)}
-    assert len(classes) == 13
+    assert len(classes) == 14
 
 
 def test_only_transient_errors_may_be_retried():
@@ -23,3 +23,8 @@ def test_config_error_holds_all_problems():
     error = errors.ConfigError(["a", "b"])
     assert error.problems == ("a", "b")
     assert str(error) == "a\nb"
+
+
+def test_errors_are_also_what_the_original_kit_raises():
+    assert issubclass(errors.SynthError, RuntimeError)
+    assert issubclass(errors.ConfigError, ValueError)
