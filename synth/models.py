@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ log = logging.getLogger(__name__)
 
 BUNDLED = "bundled/smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_INDEX = "model.safetensors.index.json"
+_WEIGHTS = (("consolidated*.safetensors",), ("*.safetensors",), ("*.bin", "*.pt"))
+"""What vLLM 0.32 loads: the first of these that there is (model_loader/default_loader.py)."""
+_PATIENCE_S, _HURRY_S = 10, 3
+"""Waits for the hub: for what a run needs, and for what is only good to know."""
+_SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
+_UNUSED = ("*/*", "optimizer*", "scaler*", "scheduler*", "training_args*")
+"""Subfolders hold other formats; the rest is left over from training."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Model:
     token: str | None = field(repr=False)
     shape: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Its ``config.json``."""
+    weight_bytes: int | None = None
+    """Size of its weights as they are stored, if that is quick to learn."""
 
     @property
     def is_local(self) -> bool:
@@ -59,7 +70,26 @@ def resolve_model(config: ModelConfig) -> Model:
     source = _absolute(name)
     tokenizer = _absolute(config.tokenizer) if config.tokenizer else source
     model = Model(source, tokenizer, config.revision, config.token)
-    return replace(model, shape=read_json(_fetch(source, "config.json", "model.name", model)))
+    shape = read_json(_fetch(source, "config.json", "model.name", model))
+    return replace(model, shape=shape, weight_bytes=_weight_bytes(model))
+
+
+def download(model: Model) -> None:
+    """Fetch from the hub what vLLM loads, so that its start does not wait for it.
+
+    Nothing is done for a local folder or with ``HF_HUB_OFFLINE``; without a network, what is cached
+    must do.
+
+    Raises:
+        ConfigError: if there is no such model, or no permission to read it.
+    """
+    if not _is_path(model.source):
+        for patterns in _WEIGHTS:
+            folder = _snapshot(model.source, "model.name", model, [*patterns, *_SMALL_FILES])
+            if folder is None or any(file for glob in patterns for file in folder.glob(glob)):
+                break
+    if model.tokenizer_source != model.source and not _is_path(model.tokenizer_source):
+        _snapshot(model.tokenizer_source, "model.tokenizer", model, _SMALL_FILES)
 
 
 def cache_dir() -> Path:
@@ -131,13 +161,60 @@ def _is_path(name: str) -> bool:
     return name.startswith(("/", "./", "../", "~")) or Path(name).is_dir()
 
 
-def _fetch(source: str, filename: str, key: str, model: Model) -> Path:
+def _fetch(
+    source: str, filename: str, key: str, model: Model, timeout_s: float = _PATIENCE_S
+) -> Path:
     if _is_path(source):
         path = Path(source).expanduser() / filename
         if not path.is_file():
             raise ConfigError([f"{key}={source}: no such folder, or no {filename} in it"])
         return path
     from huggingface_hub import hf_hub_download
+
+    with _told(f"{key}={source}", filename, model):
+        path = hf_hub_download(
+            source,
+            filename,
+            revision=model.revision,
+            token=model.token,
+            etag_timeout=timeout_s,
+        )
+    return Path(path)
+
+
+def _snapshot(source: str, key: str, model: Model, patterns: Sequence[str]) -> Path | None:
+    """Fetch the files that match, and return the folder that has them; None when offline."""
+    from huggingface_hub import constants, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    with _told(f"{key}={source}", "weights", model):
+        folder = snapshot_download(
+            source,
+            revision=model.revision,
+            token=model.token,
+            allow_patterns=list(patterns),
+            ignore_patterns=list(_UNUSED),
+        )
+    return Path(folder)
+
+
+def _weight_bytes(model: Model) -> int | None:
+    if _is_path(model.source):
+        folder = Path(model.source)
+        files = list(folder.glob("model*.safetensors")) or list(folder.glob("*.safetensors"))
+        return sum(file.stat().st_size for file in files) or None
+    try:
+        index = read_json(_fetch(model.source, _INDEX, "model.name", model, _HURRY_S))
+    except ConfigError:  # one file of weights has no index
+        return None
+    size = index.get("metadata", {}).get("total_size")
+    return int(size) if size else None
+
+
+@contextmanager
+def _told(setting: str, filename: str, model: Model) -> Iterator[None]:
+    """Translate what the hub's client raises into advice."""
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -155,10 +232,10 @@ def _fetch(source: str, filename: str, key: str, model: Model) -> Path:
         EntryNotFoundError: f"it has no {filename}",
     }
     try:
-        return Path(hf_hub_download(source, filename, revision=model.revision, token=model.token))
+        yield
     except (HFValidationError, HfHubHTTPError, EntryNotFoundError, OSError) as error:
         reason = next(
             (text for kind, text in advice.items() if type(error) is kind),
             "it is neither cached nor could the hub be reached; check the network, or name a folder",
         )
-        raise ConfigError([f"{key}={source}: {reason}"]) from error
+        raise ConfigError([f"{setting}: {reason}"]) from error
