@@ -73,6 +73,12 @@ class ModelConfig:
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     max_seq_length: int = setting("prompt and reply together, in tokens", least=256, most=4_194_304)
+    quantization: str | None = setting(
+        "vLLM's name for how the weights are packed, such as bitsandbytes, fp8 or awq; null = what "
+        "the model says",
+        accepts=_is_text,
+        expected="a name that vLLM knows, such as bitsandbytes",
+    )
     token: str | None = setting(
         "Hugging Face token; null = HF_TOKEN of the environment", secret=True
     )
@@ -83,8 +89,21 @@ class ModelConfig:
 class MemoryConfig:
     """What vLLM may take."""
 
+    mode: str = setting(
+        "auto = from the model's shape and what is free now; unsloth = the original's arithmetic",
+        choices=("auto", "unsloth"),
+    )
     gpu_memory_utilization: float | None = setting(
-        "share of the GPU's memory; null = vLLM's own default", above=0, most=1
+        "share of the GPU's memory that vLLM takes; null = 0.92, or what is free. mode=unsloth: of "
+        "what is free; without a GPU: of the free main memory",
+        above=0,
+        most=1,
+    )
+    conservativeness: float = setting(
+        "share of the sequences at a time that the plan would allow", least=0, most=1
+    )
+    may_shorten: bool = setting(
+        "shorten model.max_seq_length to what fits, where the run would be refused"
     )
     float8_kv_cache: bool = setting("keep the KV cache in 8 bits: twice the tokens in its memory")
     cpu_kv_cache_gib: float | None = setting(
