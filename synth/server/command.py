@@ -12,7 +12,7 @@ from typing import Any
 
 from synth.config import Config
 from synth.errors import ConfigError
-from synth.memory import GIB, Machine, choose_cpu_dtype, choose_cpu_kv_cache_bytes
+from synth.memory import Machine, make_plan
 from synth.models import Model
 
 VLLM = ("-m", "vllm.entrypoints.openai.api_server")
@@ -94,21 +94,17 @@ def build_command(config: Config, model: Model, machine: Machine) -> Command:
 
 
 def _cpu_flags(config: Config, model: Model, machine: Machine) -> dict[str, Any]:
-    asked = config.model.dtype
-    dtype = choose_cpu_dtype(machine) if asked == "auto" else asked
-    length = config.model.max_seq_length
-    gib = config.memory.cpu_kv_cache_gib
+    plan = make_plan(config, model.shape, model.weight_bytes, machine)
     return {
-        "dtype": dtype,
-        "kv-cache-memory-bytes": int(gib * GIB)
-        if gib
-        else choose_cpu_kv_cache_bytes(machine, model.shape, length, dtype),
-        "max-num-seqs": 32,  # of 16, 32 and 64 the fastest on two cores
+        "dtype": plan.dtype,
+        "max-model-len": plan.max_seq_length,
+        "kv-cache-memory-bytes": plan.kv_cache_bytes,
+        "max-num-seqs": plan.max_num_seqs,
         "enforce-eager": True,  # compiling takes minutes here and gains nothing for short runs
         # vLLM 0.32 on CPU: a request with a seed whose prompt is cut into steps ends the engine
         # ("CPU Generator does not use offset"), so prompts are taken whole.
         "enable-chunked-prefill": False,
-        "max-num-batched-tokens": max(4096, length),
+        "max-num-batched-tokens": plan.max_num_batched_tokens,
     }
 
 

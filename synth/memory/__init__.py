@@ -1,0 +1,22 @@
+"""What this machine has, and what a server on it should take.
+
+:func:`make_plan` is the door: configuration, model and machine in, the settings for vLLM out.
+"""
+
+from synth.memory.machine import GIB, Gpu, Machine, choose_cpu_dtype, probe_machine
+from synth.memory.plan import Expected, Plan, make_plan
+from synth.memory.table import describe_plan
+from synth.memory.weights import resolve_quantization
+
+__all__ = [
+    "GIB",
+    "Expected",
+    "Gpu",
+    "Machine",
+    "Plan",
+    "choose_cpu_dtype",
+    "describe_plan",
+    "make_plan",
+    "probe_machine",
+    "resolve_quantization",
+]
