@@ -5,6 +5,7 @@ characters where synth counts tokens. Both spellings of curation stand in it: ``
 ``curated`` are what it reads, ``cleanup`` and ``cleaned`` what older configs have.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,6 @@ from synth.io import write_text
 from synth.qa import CHARS_PER_TOKEN, Prompt
 from synth.records import Endpoint
 
-STAGES = ("pdf", "html", "youtube", "docx", "ppt", "txt")
 _TEXT_SLOT = "\0text\0"
 _NUMBER_SLOT = "\0num_pairs\0"
 
@@ -46,20 +46,45 @@ Conversations:
 """
 
 
-def write_qa_config(config: Config, endpoint: Endpoint | None, run_dir: Path) -> Path:
-    """Make the stage folders under ``run_dir/data`` and write the config; return its path."""
-    data = run_dir / "data"
-    for name in (*STAGES, "parsed", "generated", "curated", "final"):
-        (data / name).mkdir(parents=True, exist_ok=True)
-    path = run_dir / "synthetic_data_kit_config.yaml"
-    write_text(path, yaml.safe_dump(_sections(config, endpoint, data), sort_keys=False, width=100))
-    return path
+@dataclass(frozen=True)
+class Layout:
+    """Where the config and its stage folders are."""
+
+    path: Path
+    """Of the YAML file."""
+    data: Path
+    """Folder of the stage folders, which the fields below name."""
+    parsed: str = "parsed"
+    generated: str = "generated"
+    curated: str = "curated"
+    final: str = "final"
+    stages: tuple[str, ...] = ("pdf", "html", "youtube", "docx", "ppt", "txt")
+    """The input folders."""
 
 
-def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str, Any]:
+def write_qa_config(
+    config: Config, endpoint: Endpoint | None, layout: Layout, longest_chunk_chars: int = 0
+) -> Path:
+    """Make the stage folders and write the config; return its path.
+
+    Args:
+        longest_chunk_chars: characters of the longest chunk that was made, which stays whole there.
+    """
+    paths = _paths(layout)
+    for folder in (*paths["input"].values(), *paths["output"].values()):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    sections = {"paths": paths, **_sections(config, endpoint, longest_chunk_chars)}
+    write_text(layout.path, yaml.safe_dump(sections, sort_keys=False, width=100))
+    return layout.path
+
+
+def _sections(
+    config: Config, endpoint: Endpoint | None, longest_chunk_chars: int
+) -> dict[str, Any]:
     base = endpoint.base_url if endpoint else config.server.api_base
     model = endpoint.model if endpoint else config.model.name
     server = {"api_base": base, "model": model, "max_retries": 3, "retry_delay": 1.0}
+    document_chars = CHARS_PER_TOKEN * config.chunk_size
     curate = {
         "threshold": config.curate.threshold,
         "batch_size": config.curate.batch_size,
@@ -67,7 +92,6 @@ def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str
         "temperature": config.curate.temperature,
     }
     return {
-        "paths": _paths(data),
         "llm": {"provider": "api-endpoint"},
         "vllm": {**server, "port": _port(base), "sleep_time": 0.1},
         # Its key is read from the environment, API_ENDPOINT_KEY: no secret stands in this file.
@@ -75,16 +99,16 @@ def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str
         "generation": {
             "temperature": config.gen.temperature,
             "top_p": config.gen.top_p,
-            # Twice the usual length of one of our chunks, so that it stays whole there.
-            "chunk_size": 2 * CHARS_PER_TOKEN * config.chunk_size,
+            # It cuts where the paragraphs so far and the next one have more characters than this.
+            "chunk_size": max(document_chars, longest_chunk_chars),
             "overlap": CHARS_PER_TOKEN * config.chunk.overlap,
             "max_tokens": config.gen.max_tokens,
             "num_pairs": config.qa.num_pairs,
             "batch_size": 32,
-            "max_context_length": CHARS_PER_TOKEN * config.chunk_size,
+            "max_context_length": document_chars,
             "num_cot_examples": config.qa.num_pairs,
             "num_cot_enhance_examples": None,
-            "single_call_max_size": 2 * CHARS_PER_TOKEN * config.chunk_size,
+            "single_call_max_size": document_chars,
         },
         "curate": curate,
         "cleanup": curate.copy(),
@@ -99,17 +123,18 @@ def _sections(config: Config, endpoint: Endpoint | None, data: Path) -> dict[str
     }
 
 
-def _paths(data: Path) -> dict[str, Any]:
-    absolute = data.absolute()
+def _paths(layout: Layout) -> dict[str, dict[str, str]]:
+    data = layout.data.absolute()
+    parsed, curated = str(data / layout.parsed), str(data / layout.curated)
     return {
-        "input": {name: str(absolute / name) for name in STAGES},
+        "input": {name: str(data / name) for name in layout.stages},
         "output": {
-            "default": str(absolute / "parsed"),
-            "parsed": str(absolute / "parsed"),
-            "generated": str(absolute / "generated"),
-            "curated": str(absolute / "curated"),
-            "cleaned": str(absolute / "curated"),
-            "final": str(absolute / "final"),
+            "default": parsed,
+            "parsed": parsed,
+            "generated": str(data / layout.generated),
+            "curated": curated,
+            "cleaned": curated,
+            "final": str(data / layout.final),
         },
     }
 

@@ -19,7 +19,7 @@ from synth.export import export
 from synth.generate import Tally, generate
 from synth.io import JsonlWriter, read_jsonl, read_text, write_text
 from synth.progress import show_progress
-from synth.qa_config import write_qa_config
+from synth.qa_config import Layout, write_qa_config
 from synth.records import Chunk, Document, Endpoint, Failure
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker
@@ -76,8 +76,7 @@ class Experiment:
             if "serve" in steps:
                 await self._serve()
             if "config" in steps:
-                with self._timed("config"):
-                    write_qa_config(self._config, self._endpoint, self._folder)
+                self._write_config()
             if "generate" in steps:
                 await self._generate()
             if "export" in steps:
@@ -136,6 +135,12 @@ class Experiment:
         with self._timed("serve"), show_progress("wait for the server", None):
             self._endpoint = await self._inputs.connect()
         self._log_step("serve", {})
+
+    def _write_config(self) -> None:
+        layout = Layout(self._folder / "synthetic_data_kit_config.yaml", self._folder / "data")
+        longest = max((piece.end - piece.start for piece in self._chunks), default=0)
+        with self._timed("config"):
+            write_qa_config(self._config, self._endpoint, layout, longest)
 
     async def _generate(self) -> None:
         if self._endpoint is None:
