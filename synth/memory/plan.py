@@ -121,11 +121,11 @@ def _plan_cpu(task: Task) -> Plan:
     asked = task.count_flag("kv-cache-memory-bytes") or int((memory.cpu_kv_cache_gib or 0) * GIB)
     budget = task.machine.free_gib * (memory.gpu_memory_utilization or 1)
     cache = asked or _choose_cpu_cache(task, demand, budget)
-    room = Room(budget, cache / GIB, bool(asked))
+    fits = find_length(task, demand, Room(budget, cache / GIB, bool(asked)))
     return Plan(
         mode=memory.mode,
         dtype=load.dtype,
-        max_seq_length=(fits := find_length(task, demand, room)),
+        max_seq_length=fits,
         max_num_seqs=load.n_seqs,
         max_num_batched_tokens=load.n_batched_tokens,
         gpu_memory_utilization=None,
@@ -218,7 +218,7 @@ def _ask_unsloth(task: Task, gpu: Gpu) -> unsloth.Figures:
 def _choose_share(task: Task, gpu: Gpu | None, figures: unsloth.Figures | None) -> float | None:
     given = task.config.memory.gpu_memory_utilization
     if figures:
-        return math.floor(figures.gpu_memory_utilization * 1e4) / 1e4
+        return figures.gpu_memory_utilization
     if gpu is None:
         return given
     usable = max(0.01, math.floor((gpu.free_gib - GPU_MARGIN_GIB) / gpu.total_gib * 100) / 100)

@@ -33,7 +33,7 @@ def _device(plan: Plan, machine: Machine) -> str:
     if machine.is_cpu_build:
         return f"CPU, {machine.free_gib:.1f} GiB of memory free{dtype} (mode {plan.mode})"
     share = plan.gpu_memory_utilization
-    limit = f", utilisation {share:g}" if share else ""
+    limit = f", utilisation {share:.4g}" if share else ""
     if not machine.gpus:
         return f"GPU, not looked into{limit}{dtype} (mode {plan.mode})"
     gpu = machine.gpus[0]

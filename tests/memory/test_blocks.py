@@ -7,6 +7,8 @@ from synth.memory.machine import GIB
 from synth.memory.shape import Shape, read_shape
 
 GEMMA2 = Shape(n_kv_heads=2, head_dim=64, windows=(1024, 0) * 3)
+# 2 full and 6 linear layers: a state of 8 · 128 · 128 values, and 3 steps of 2,048 values.
+QWEN3_NEXT = Shape(2, 64, (0,) * 2, n_state_layers=6, conv_values=6144, state_values=131_072)
 MISTRAL = Shape(n_kv_heads=2, head_dim=32, windows=(1024,) * 4)
 
 
@@ -34,8 +36,9 @@ def test_tokens_are_those_that_vllm_reports(models, name, arguments, reported):
         (MISTRAL, (4, 128, 1024, 8192), 1_973_790),
         (Shape(n_kv_heads=2, head_dim=64, windows=(0,) * 12), (4, 128, 4096, 4096), 87_296),
         (Shape(4, 192, (0,) * 5, latent_dim=512 + 64), (2, 16, 4096, 4096), 186_400),
+        (QWEN3_NEXT, (4, 128, 4096, 4096), 258_048),
     ],
-    ids=["gemma2", "mistral", "experts", "latent"],
+    ids=["gemma2", "mistral", "experts", "latent", "linear"],
 )
 def test_tokens_of_tiny_models_are_those_that_vllm_reports(shape, arguments, reported):
     assert n_tokens(shape, *arguments) == reported

@@ -67,6 +67,8 @@ def test_linear_attention_has_a_state_and_no_cache():
     shape = read_shape(BASE | linear)
     assert shape.windows == (EVERYTHING,)
     assert shape.n_state_layers == 3
+    by_interval = {"layer_types": None, "full_attention_interval": 4}
+    assert read_shape(BASE | linear | by_interval) == shape
     conv, state = (2 * 2 * 16 + 4 * 8) * 3, 4 * 8 * 16
     assert shape.state_bytes_per_layer(2) == conv * 2 + state * 4
 
