@@ -1,6 +1,7 @@
 """The endpoint of a run: waited for, then watched for as long as it is used."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Coroutine
@@ -10,10 +11,14 @@ from typing import Any
 from synth.client import Client
 from synth.config import ServerConfig
 from synth.errors import ConfigError
+from synth.memory import Expected
 from synth.records import Endpoint
 from synth.server import ready
-from synth.server.lease import Server
+from synth.server.launch import Launch
+from synth.server.report import KvCache, read_kv_cache
 from synth.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 1.0
 
@@ -21,9 +26,9 @@ _LAST_WORDS_S = 1.0
 class Connection:
     """The endpoint of a run: ours, which is watched while it is in use, or somebody's."""
 
-    def __init__(self, settings: ServerConfig, server: Server | None, tracker: Tracker) -> None:
+    def __init__(self, settings: ServerConfig, launch: Launch | None, tracker: Tracker) -> None:
         self._settings = settings
-        self._server = server
+        self._launch = launch
         self._tracker = tracker
         self._opened = asyncio.Event()
         self.facts: dict[str, Any] = {"kind": settings.kind}
@@ -36,7 +41,9 @@ class Connection:
             ServerError: if the managed server does not get ready.
             ClientError: if the external endpoint does not answer.
         """
-        endpoint = await (self._ask_external() if self._server is None else self._await_managed())
+        endpoint = await (
+            self._ask_external() if self._launch is None else self._await_managed(self._launch)
+        )
         self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
         self._opened.set()
         return endpoint
@@ -65,17 +72,25 @@ class Connection:
 
     async def _watch(self) -> None:
         await self._opened.wait()
-        if self._server is None:
+        if self._launch is None:
             await asyncio.Event().wait()
         else:
-            await ready.watch(self._server)
+            await ready.watch(self._launch.server)
 
-    async def _await_managed(self) -> Endpoint:
-        assert self._server is not None
-        endpoint = await ready.wait_until_ready(self._server, self._settings.timeout_s)
-        startup_s = 0.0 if self._server.was_reused else time.monotonic() - self._server.launched
-        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": self._server.was_reused}
-        self._tracker.log_metrics({"server/startup_s": startup_s})
+    async def _await_managed(self, launch: Launch) -> Endpoint:
+        endpoint = await launch.wait_until_ready(self._settings.timeout_s)
+        server = launch.server
+        startup_s = 0.0 if server.was_reused else time.monotonic() - server.launched
+        self.facts |= {
+            "startup_s": round(startup_s, 3),
+            "was_reused": server.was_reused,
+            "takes": launch.command.takes,
+            "steps_down": launch.steps_down,
+        }
+        memory = compare_memory(launch.command.expected, await read_kv_cache(endpoint))
+        self.facts["memory"] = memory
+        metrics = {"startup_s": startup_s, "n_steps_down": len(launch.steps_down), **memory}
+        self._tracker.log_metrics({f"server/{name}": n for name, n in metrics.items()})
         return endpoint
 
     async def _ask_external(self) -> Endpoint:
@@ -91,3 +106,29 @@ class Connection:
             listed = ", ".join(names) or "none"
             raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
         return replace(endpoint, model=names[0])
+
+
+def compare_memory(planned: Expected | None, made: KvCache | None) -> dict[str, float]:
+    """Return what was planned and what the server has made of it, and log both.
+
+    ``kv_cache_error_frac`` is how much of what was planned is missing (negative: there is more).
+    """
+    figures: dict[str, float] = {}
+    if planned is not None:
+        figures |= {
+            "planned_weights_gib": planned.weights_gib,
+            "planned_kv_cache_gib": planned.kv_cache_gib,
+            "planned_kv_cache_tokens": planned.kv_tokens,
+            "planned_concurrency": planned.concurrency,
+        }
+    if made is not None:
+        figures |= {"kv_cache_tokens": made.tokens, "concurrency": made.concurrency}
+        log.info("memory    vLLM has made %s", _describe(made.tokens, made.concurrency))
+    if planned is not None and made is not None and planned.kv_tokens:
+        figures["kv_cache_error_frac"] = 1 - made.tokens / planned.kv_tokens
+        log.info("memory    planned were %s", _describe(planned.kv_tokens, planned.concurrency))
+    return figures
+
+
+def _describe(tokens: int, concurrency: float) -> str:
+    return f"{tokens:,} tokens of KV cache, {concurrency:.1f} sequences of full length"

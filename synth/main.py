@@ -15,15 +15,14 @@ from types import FrameType
 
 import hydra
 import yaml
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from synth.config import Config, check_overrides, open_door
+from synth.config import check_overrides, open_door, register
 from synth.config.describe import describe
-from synth.config.files import conf_dir, option_names, samples_dir
+from synth.config.files import conf_dir, option_names
 from synth.config.overrides import read_command_line
 from synth.errors import ConfigError, SynthError
 
@@ -49,14 +48,14 @@ def main() -> None:
     logging.raiseExceptions = False  # a full disk shows once, and not with each line of the log
     # Hydra would print its own traceback and end the process; here all failures meet in one place.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _register()
+    register()
     sys.exit(_answer(_app) if line.is_question else _answer(_run_in_session))
 
 
-def _answer(program: Callable[[], None]) -> int:
+def _answer(program: Callable[[], int | None]) -> int:
     """Run the program and turn however it ends into an exit code and at most one message."""
     try:
-        program()
+        code = program() or 0
     except KeyboardInterrupt:
         sys.stderr.write("synth: interrupted; what was done is kept\n")
         return 130
@@ -66,30 +65,28 @@ def _answer(program: Callable[[], None]) -> int:
         if _REPORTED not in getattr(error, "__notes__", ()):
             _complain(error)
         return 1
-    return 0
+    return code
 
 
 def _run_in_session() -> None:
     from synth.server import lease
 
     signal.signal(signal.SIGTERM, _terminate)
-    with lease.open_session():
+    with lease.open_session() as session:
+        os.environ.update(session.environment)
         _app()
-
-
-def _register() -> None:
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("sample_documents", lambda: str(samples_dir()), replace=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _app(node: DictConfig) -> None:
     from synth.job import run_job
+    from synth.server.lease import Session
 
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     try:
-        summary = run_job(open_door(node), folder, list(settings.overrides.task))
+        config, overrides = open_door(node), list(settings.overrides.task)
+        summary = run_job(config, folder, Session.from_environment(), overrides)
         summary.tell()
         if summary.tracking_error is not None:
             raise summary.tracking_error

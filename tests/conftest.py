@@ -14,11 +14,9 @@ import mlflow
 import pytest
 import tokenizers
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
-from synth.config import Config, open_door
+from synth.config import Config, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
 from synth.records import Endpoint
@@ -47,8 +45,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None
 @pytest.fixture(scope="session")
 def make_config() -> Iterator[Callable[..., Config]]:
     """Compose a checked configuration: ``make_config("gen.temperature=0.5")``."""
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("sample_documents", lambda: str(samples_dir()), replace=True)
+    register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         yield _compose
     GlobalHydra.instance().clear()
@@ -70,7 +67,13 @@ def model_dir(tmp_path_factory) -> Path:
     files = [str(path) for path in sorted(samples_dir().iterdir())]
     trained.train(files, vocab_size=600, show_progress=False)
     trained.save(str(folder / "tokenizer.json"))
-    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
+    shape = {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "vocab_size": 600,
+    }
     (folder / "config.json").write_text(json.dumps(shape))
     return folder
 

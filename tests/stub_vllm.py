@@ -20,6 +20,9 @@ parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--served-model-name", required=True)
+parser.add_argument("--max-num-seqs", type=int, default=32)
+parser.add_argument("--out-of-memory-above", type=int, default=2**31, help="sequences")
+parser.add_argument("--hang", action="store_true", help="take questions, answer none")
 parser.add_argument("--startup-delay-s", type=float, default=0)
 parser.add_argument("--exit-at-start", default="", help="print this and exit with code 1")
 parser.add_argument("--exit-after-requests", type=int, default=0)
@@ -33,6 +36,10 @@ parser.add_argument("--cut-off", action="store_true", help="end each reply in th
 options, _ = parser.parse_known_args()
 
 CHILD = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+METRICS = """\
+# TYPE vllm:cache_config_info gauge
+vllm:cache_config_info{engine="0",kv_cache_max_concurrency="4.0",kv_cache_size_tokens="8192"} 1.0
+"""
 n_requests = 0
 lock = threading.Lock()
 
@@ -41,8 +48,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if options.hang:
+            time.sleep(600)
         if self.path == "/health":
             self.reply(200, {})
+        elif self.path == "/metrics":
+            self.reply(200, METRICS)
         elif self.is_authorized():
             self.reply(200, {"data": [{"id": options.served_model_name}]})
 
@@ -69,8 +80,8 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def reply(self, status: int, value: dict) -> None:
-        data = json.dumps(value).encode()
+    def reply(self, status: int, value: dict | str) -> None:
+        data = (value if isinstance(value, str) else json.dumps(value)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -106,6 +117,8 @@ if options.spawn_child:
     child = subprocess.Popen([sys.executable, "-c", CHILD])
     with Path(options.spawn_child).open("w") as file:
         file.write(str(child.pid))
+if options.max_num_seqs > options.out_of_memory_above:
+    sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
 if options.exit_at_start:
     sys.exit(options.exit_at_start)
 print("environment key:", "set" if os.environ.get("VLLM_API_KEY") else "none", flush=True)

@@ -4,7 +4,8 @@ Dataclasses are the schema, the YAML files under ``conf/`` hold the values. Belo
 knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
 """
 
-from synth.config.check import check_overrides, flatten, open_door
+from synth.config.check import check_config, check_overrides, flatten, open_door
+from synth.config.compose import compose, register
 from synth.config.schema import (
     ChunkConfig,
     Config,
@@ -29,7 +30,10 @@ __all__ = [
     "QaConfig",
     "ServerConfig",
     "TrackingConfig",
+    "check_config",
     "check_overrides",
+    "compose",
     "flatten",
     "open_door",
+    "register",
 ]

@@ -41,9 +41,18 @@ def open_door(node: DictConfig) -> Config:
         raise ConfigError(problems)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), given))
     assert isinstance(config, Config)
+    check_config(config)
+    return config
+
+
+def check_config(config: Config) -> None:
+    """Check what no single key shows: settings that contradict each other.
+
+    Raises:
+        ConfigError: with all problems.
+    """
     if problems := list(_contradictions(config)):
         raise ConfigError(problems)
-    return config
 
 
 def check_overrides(overrides: Sequence[str], groups: dict[str, list[str]]) -> list[str]:

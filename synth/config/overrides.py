@@ -41,11 +41,19 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         if argument.startswith("-") or "=" not in argument or completes:
             rewritten.append(argument)
             continue
-        override = _hide_secret(_add_plus(argument), secrets)
+        override = _hide_secret(add_plus(argument), secrets)
         rewritten.append(override)
         overrides.append(override)
     is_question = any(argument.split("=")[0] in _QUESTIONS for argument in arguments)
     return CommandLine(rewritten, overrides, secrets, _config_dir_in(arguments), is_question)
+
+
+def add_plus(override: str) -> str:
+    """Return the override with ``++`` if it names something in a mapping of the user's own."""
+    owner = override.partition("=")[0]
+    while owner and owner not in settings():
+        owner = owner.rpartition(".")[0]
+    return f"++{override}" if owner and is_mapping(owner) else override
 
 
 def _config_dir_in(arguments: Sequence[str]) -> Path | None:
@@ -54,13 +62,6 @@ def _config_dir_in(arguments: Sequence[str]) -> Path | None:
         if flag in ("-cd", "--config-dir"):
             return Path(value or following)
     return None
-
-
-def _add_plus(override: str) -> str:
-    owner = override.partition("=")[0]
-    while owner and owner not in settings():
-        owner = owner.rpartition(".")[0]
-    return f"++{override}" if owner and is_mapping(owner) else override
 
 
 def _hide_secret(override: str, secrets: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from synth.config import Config
 from synth.errors import ConfigError
-from synth.memory import Machine, make_plan
+from synth.memory import Expected, Machine, Plan, resolve_quantization
 from synth.models import Model
 
 VLLM = ("-m", "vllm.entrypoints.openai.api_server")
@@ -21,14 +21,22 @@ VLLM = ("-m", "vllm.entrypoints.openai.api_server")
 _SMALL = 8
 """Cores up to which start-up time counts for more than the binding of threads."""
 
-IGNORED_ENV = frozenset({"VLLM_CPU_KVCACHE_SPACE"})
-"""Variables that would silently overrule a flag; the server does not get to see them."""
+IGNORED_ENV = frozenset({"VLLM_CPU_KVCACHE_SPACE", "VLLM_API_KEY"})
+"""Variables that would silently overrule a flag or the key; the server does not get to see them."""
 
-_OURS = {
+_CPU_FLAGS = {
+    "enforce-eager": True,  # compiling takes minutes here and gains nothing for short runs
+    # vLLM 0.32 on CPU: a request with a seed whose prompt is cut into steps ends the engine
+    # ("CPU Generator does not use offset"), so prompts are taken whole.
+    "enable-chunked-prefill": False,
+}
+
+KEYS_OF_FLAGS = {
     "model": "model.name",
     "tokenizer": "model.tokenizer",
     "revision": "model.revision",
     "dtype": "model.dtype",
+    "quantization": "model.quantization",
     "max-model-len": "model.max_seq_length",
     "gpu-memory-utilization": "memory.gpu_memory_utilization",
     "host": "server.host",
@@ -36,7 +44,9 @@ _OURS = {
     "served-model-name": "",
     "api-key": "",
     "hf-token": "model.token",
+    "seed": "seed",
 }
+"""Flags that have a key of their own in the configuration; "" are set by synth alone."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +60,33 @@ class Command:
     secret_env: dict[str, str] = field(default_factory=dict, repr=False)
     n_slots: int | None = None
     """Sequences that it works on at a time, if a flag says so."""
+    takes: str = ""
+    """The flags that decide how much memory it takes, for people."""
+    expected: Expected | None = None
+    """What it should report of its memory when it is up."""
 
 
-def build_command(config: Config, model: Model, machine: Machine) -> Command:
-    """Return how to start vLLM for this configuration on this machine.
+def build_command(config: Config, model: Model, plan: Plan, machine: Machine) -> Command:
+    """Return how to start vLLM for this configuration, as planned for this machine.
 
     Raises:
         ConfigError: if ``server.engine_args`` sets what a key of its own sets.
     """
+    memory = {
+        "max-model-len": plan.max_seq_length,
+        "max-num-seqs": plan.max_num_seqs,
+        "max-num-batched-tokens": plan.max_num_batched_tokens,
+        "gpu-memory-utilization": plan.gpu_memory_utilization,
+        "kv-cache-memory-bytes": plan.kv_cache_bytes,
+        "kv-cache-dtype": "fp8" if config.memory.float8_kv_cache else None,
+    }
     flags: dict[str, Any] = {
         "model": model.source,
         "tokenizer": model.tokenizer_source if config.model.tokenizer else None,
         "revision": config.model.revision,
-        "dtype": config.model.dtype,
-        "max-model-len": config.model.max_seq_length,
-        "gpu-memory-utilization": config.memory.gpu_memory_utilization,
-        "kv-cache-dtype": "fp8" if config.memory.float8_kv_cache else None,
+        "dtype": plan.dtype,
+        **_quantization_flags(config, model),
+        **memory,
         "seed": config.seed % 2**32,
         "generation-config": "vllm",  # the run's own sampling, not the model's habits
         "disable-fastapi-docs": True,
@@ -79,33 +100,54 @@ def build_command(config: Config, model: Model, machine: Machine) -> Command:
     if model.is_local:
         env["HF_HUB_OFFLINE"] = "1"
     if machine.is_cpu_build:
-        flags |= _cpu_flags(config, model, machine)
+        flags |= _CPU_FLAGS
         env |= _cpu_env(machine)
-    flags |= _engine_args(config)
+    flags |= engine_args(config)
     token = config.model.token
     return Command(
-        argv=[*(config.server.command or [sys.executable, *VLLM]), *_to_argv(flags)],
+        argv=[*program(config), *_to_argv(flags)],
         host=config.server.host,
         port=config.server.port,
         env=env,
         secret_env={"HF_TOKEN": token} if token else {},
         n_slots=slots if isinstance(slots := flags.get("max-num-seqs"), int) else None,
+        takes=" ".join(_to_argv({name: flags[name] for name in memory})),
+        expected=plan.expected,
     )
 
 
-def _cpu_flags(config: Config, model: Model, machine: Machine) -> dict[str, Any]:
-    plan = make_plan(config, model.shape, model.weight_bytes, machine)
-    return {
-        "dtype": plan.dtype,
-        "max-model-len": plan.max_seq_length,
-        "kv-cache-memory-bytes": plan.kv_cache_bytes,
-        "max-num-seqs": plan.max_num_seqs,
-        "enforce-eager": True,  # compiling takes minutes here and gains nothing for short runs
-        # vLLM 0.32 on CPU: a request with a seed whose prompt is cut into steps ends the engine
-        # ("CPU Generator does not use offset"), so prompts are taken whole.
-        "enable-chunked-prefill": False,
-        "max-num-batched-tokens": plan.max_num_batched_tokens,
-    }
+def program(config: Config) -> list[str]:
+    """Return what starts the server, without its flags."""
+    return list(config.server.command or [sys.executable, *VLLM])
+
+
+def engine_args(config: Config) -> dict[str, Any]:
+    """Return ``server.engine_args`` with the names as vLLM spells them.
+
+    Raises:
+        ConfigError: if one sets what a key of its own sets.
+    """
+    given = {key.replace("_", "-"): value for key, value in config.server.engine_args.items()}
+    problems = [
+        f"server.engine_args.{flag}: "
+        + (
+            f"set {KEYS_OF_FLAGS[flag]} instead"
+            if KEYS_OF_FLAGS[flag]
+            else "synth sets this itself"
+        )
+        for flag in given
+        if flag in KEYS_OF_FLAGS
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return given
+
+
+def _quantization_flags(config: Config, model: Model) -> dict[str, Any]:
+    method = resolve_quantization(config.model.quantization, config.model.name, model.shape)
+    # What bitsandbytes has packed needs its own loader: Unsloth's load_vllm sets both flags.
+    loader = {"load-format": "bitsandbytes"} if method == "bitsandbytes" else {}
+    return {"quantization": method, **loader}
 
 
 def _cpu_env(machine: Machine) -> dict[str, str]:
@@ -119,19 +161,6 @@ def _cpu_env(machine: Machine) -> dict[str, str]:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "OMP_NUM_THREADS": str(len(machine.cpus)),
     }
-
-
-def _engine_args(config: Config) -> dict[str, Any]:
-    given = {key.replace("_", "-"): value for key, value in config.server.engine_args.items()}
-    problems = [
-        f"server.engine_args.{flag}: "
-        + (f"set {_OURS[flag]} instead" if _OURS[flag] else "synth sets this itself")
-        for flag in given
-        if flag in _OURS
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return given
 
 
 def _to_argv(flags: Mapping[str, Any]) -> list[str]:

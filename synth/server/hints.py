@@ -1,17 +1,27 @@
 """What vLLM's log says about its end, as one sentence that says what to do."""
 
 import re
+import signal
 from pathlib import Path
+
+_OUT_OF_MEMORY = (
+    r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|Cannot allocate memory"
+    r"|can't allocate memory|MemoryError|Free memory on device .* is less than desired"
+)
 
 _HINTS = (
     (
-        (
-            r"CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks"
-            r"|Free memory on device .* is less than desired|Cannot allocate memory|MemoryError"
-        ),
+        _OUT_OF_MEMORY,
         (
             "It ran out of memory: choose a smaller model, lower model.max_seq_length or "
             "memory.gpu_memory_utilization, or end what else uses the memory."
+        ),
+    ),
+    (
+        r"No available memory for the cache blocks",
+        (
+            "Nothing is left for its KV cache: raise memory.gpu_memory_utilization, or choose a "
+            "smaller model."
         ),
     ),
     (
@@ -67,6 +77,10 @@ _HINTS = (
     ),
 )
 
+_KILLED = (
+    "It was killed from outside; the kernel does so when main memory runs out (see dmesg): choose a "
+    "smaller model or a smaller KV cache."
+)
 
 _EXCEPTION = re.compile(r"\b([\w.]*(?:Error|Exception): \S.{0,300})")
 
@@ -88,6 +102,17 @@ def cause(log_text: str) -> str:
     return found.group(1) if found else ""
 
 
-def hint(log_text: str) -> str:
-    """Return what to do about the failure that ``log_text`` tells of; empty if unknown."""
-    return next((advice for pattern, advice in _HINTS if re.search(pattern, log_text)), "")
+def is_out_of_memory(log_text: str) -> bool:
+    """Return whether the log tells of memory that was not enough for what was asked."""
+    return re.search(_OUT_OF_MEMORY, log_text) is not None
+
+
+def hint(log_text: str, code: int = 0) -> str:
+    """Return what to do about a failure; empty if nothing is known of it.
+
+    Args:
+        log_text: what the server wrote.
+        code: its exit code; negative: the signal that ended it.
+    """
+    found = next((advice for pattern, advice in _HINTS if re.search(pattern, log_text)), "")
+    return found or (_KILLED if code == -signal.SIGKILL else "")

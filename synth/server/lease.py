@@ -1,15 +1,16 @@
 """Who holds a server, and when one that runs may be used again.
 
-A session is one invocation of synth: the process that opened it keeps a file locked, and every
-server started in it lives at most as long as that lock, which the kernel drops with the process,
-even on ``kill -9``. Within a session a server is reused when its fingerprint (argv and
-environment) is the same; a different one replaces it. Worker processes find the session through
-the environment, so they share its servers.
+A session is one invocation of synth, or one ``SyntheticDataKit``: the process that opened it keeps a
+file locked, and every server started in it lives at most as long as that lock, which the kernel
+drops with the process, even on ``kill -9``. Within a session a server is reused when its
+fingerprint (argv and environment) is the same; a different one replaces it. Worker processes that
+are given the session's environment share its servers.
 """
 
 import hashlib
 import json
 import os
+import pickle
 import secrets
 import shutil
 import signal
@@ -20,14 +21,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock
 
 from synth.errors import ServerStartError
 from synth.io import read_json, write_json
+from synth.memory import Machine, probe_machine
 from synth.records import Endpoint
 from synth.server.command import IGNORED_ENV, Command
 from synth.server.hints import tail
@@ -61,42 +64,142 @@ class Server:
         return code
 
 
-@contextmanager
-def open_session() -> Iterator[None]:
-    """Own the servers that this process and its workers start; at the end none is left."""
-    folder = Path(tempfile.mkdtemp(prefix="synth-"))
-    lock = FileLock(folder / "alive", timeout=0)
-    lock.acquire()
-    os.environ[_FOLDER] = str(folder)
-    os.environ[_KEY] = secrets.token_urlsafe(32)
-    try:
-        yield
-    finally:
-        for server in _servers(folder):
+@dataclass(frozen=True)
+class Session:
+    """The servers of one owner; open one with :func:`open_session`."""
+
+    folder: Path
+    key: str | None = field(repr=False)
+    """API key of its servers; None: they ask for none."""
+
+    @classmethod
+    def from_environment(cls) -> "Session":
+        """Return the session that this process was started in."""
+        return cls(Path(os.environ[_FOLDER]), os.environ.get(_KEY))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What :meth:`from_environment` finds it by."""
+        return {_FOLDER: str(self.folder)} | ({_KEY: self.key} if self.key else {})
+
+    def machine(self) -> Machine:
+        """Return this machine as it was before the session started its first server.
+
+        What a server of the session holds is free for the next one, and equal settings have to
+        lead to an equal command, or no server would be used again.
+        """
+        kept = self.folder / "machine"
+        with FileLock(self.folder / "lock"):
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(probe_machine()))
+            machine: Machine = pickle.loads(kept.read_bytes())  # noqa: S301  (our own, mode 0700)
+            return machine
+
+    def acquire(self, command: Command, log_path: Path) -> Server:
+        """Return the session's server for ``command``, launched now unless it runs already.
+
+        It is not ready yet. ``log_path`` gets its log: written there, or linked if it was reused.
+
+        Raises:
+            ServerStartError: if the port is taken or the program can't be started.
+        """
+        with FileLock(self.folder / "lock"):
+            if (running := self.find(command)) is not None:
+                _link(running.log_path, log_path)
+                return running
+            for other in self._servers():
+                stop(other)  # its memory is needed
+            return self._launch(command, log_path)
+
+    def find(self, command: Command) -> Server | None:
+        """Return the server that runs for ``command``, if there is one."""
+        server = self._load(self.folder / _fingerprint(command))
+        return server if server is not None and server.poll() is None else None
+
+    def close(self) -> None:
+        """End every server of the session."""
+        for server in self._servers():
             stop(server)
+
+    def _launch(self, command: Command, log_path: Path) -> Server:
+        port = find_port(command.host, command.port)
+        name = f"synth-{secrets.token_hex(4)}"
+        where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
+        folder = self.folder / _fingerprint(command)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        about = {
+            "base_url": f"http://{_reachable(command.host)}:{port}/v1",
+            "model": name,
+            "n_slots": command.n_slots,
+            "log_path": str(log_path.absolute()),
+            "launched": time.monotonic(),
+        }
+        write_json(folder / "server.json", about)
+        spec = {
+            "argv": [*command.argv, *where],
+            "env": _environment(command) | ({"VLLM_API_KEY": self.key} if self.key else {}),
+            "log_path": about["log_path"],
+            "folder": str(folder),
+            "alive": str(self.folder / "alive"),
+            "grace_s": _GRACE_S,
+        }
+        _start_supervisor(spec, log_path)
+        return self._confirm(folder, log_path)
+
+    def _confirm(self, folder: Path, log_path: Path) -> Server:
+        """Wait until the supervisor has launched the server, or has failed to."""
+        deadline = time.monotonic() + _LAUNCH_S
+        while not (folder / "state.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        server = self._load(folder, was_reused=False)
+        if server is None:
+            raise ServerStartError(
+                f"the server's supervisor did not start; see {log_path}",
+                str(log_path),
+                tail(log_path),
+            )
+        if error := read_json(folder / "state.json").get("error"):
+            raise ServerStartError(
+                f"the server could not be started: {error}; check server.command", str(log_path)
+            )
+        return server
+
+    def _servers(self) -> list[Server]:
+        loaded = (self._load(path.parent) for path in self.folder.glob("*/state.json"))
+        return [server for server in loaded if server is not None]
+
+    def _load(self, folder: Path, *, was_reused: bool = True) -> Server | None:
+        if not (folder / "state.json").exists():
+            return None
+        about = read_json(folder / "server.json")
+        return Server(
+            endpoint=Endpoint(about["base_url"], about["model"], self.key, about["n_slots"]),
+            log_path=Path(about["log_path"]),
+            folder=folder,
+            was_reused=was_reused,
+            launched=about["launched"],
+        )
+
+
+@contextmanager
+def open_session(*, with_key: bool = True) -> Iterator[Session]:
+    """Own the servers that are started in the session; at the end none is left.
+
+    Args:
+        with_key: whether its servers answer only to those who know their key.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="synth-"))
+    # Notebooks may close it in another thread than the one that opened it.
+    lock = FileLock(folder / "alive", timeout=0, thread_local=False)
+    lock.acquire()
+    session = Session(folder, secrets.token_urlsafe(32) if with_key else None)
+    try:
+        yield session
+    finally:
+        session.close()
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
-        del os.environ[_FOLDER], os.environ[_KEY]
-
-
-def acquire(command: Command, log_path: Path) -> Server:
-    """Return the session's server for ``command``, launched now unless it runs already.
-
-    It is not ready yet. ``log_path`` gets its log: written there, or linked if it was reused.
-
-    Raises:
-        ServerStartError: if the port is taken or the program can't be started.
-    """
-    session = Path(os.environ[_FOLDER])
-    fingerprint = _fingerprint(command)
-    folder = session / fingerprint
-    with FileLock(session / "lock"):
-        if (running := _load(folder)) is not None and running.poll() is None:
-            _link(running.log_path, log_path)
-            return running
-        for other in _servers(session):
-            stop(other)  # its memory is needed
-        return _launch(command, folder, log_path)
 
 
 def stop(server: Server) -> None:
@@ -138,28 +241,7 @@ def _fingerprint(command: Command) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _launch(command: Command, folder: Path, log_path: Path) -> Server:
-    port = find_port(command.host, command.port)
-    name = f"synth-{secrets.token_hex(4)}"
-    where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    about = {
-        "base_url": f"http://{_reachable(command.host)}:{port}/v1",
-        "model": name,
-        "n_slots": command.n_slots,
-        "log_path": str(log_path.absolute()),
-        "launched": time.monotonic(),
-    }
-    write_json(folder / "server.json", about)
-    spec = {
-        "argv": [*command.argv, *where],
-        "env": _environment(command),
-        "log_path": about["log_path"],
-        "folder": str(folder),
-        "alive": str(folder.parent / "alive"),
-        "grace_s": _GRACE_S,
-    }
+def _start_supervisor(spec: dict[str, Any], log_path: Path) -> None:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         subprocess.run(
@@ -170,47 +252,11 @@ def _launch(command: Command, folder: Path, log_path: Path) -> Server:
             text=True,
             check=False,
         )
-    return _confirm(folder, log_path)
 
 
 def _environment(command: Command) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name not in IGNORED_ENV}
-    return own | command.env | command.secret_env | {"VLLM_API_KEY": os.environ[_KEY]}
-
-
-def _confirm(folder: Path, log_path: Path) -> Server:
-    """Wait until the supervisor has launched the server, or has failed to."""
-    deadline = time.monotonic() + _LAUNCH_S
-    while not (folder / "state.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    server = _load(folder, was_reused=False)
-    if server is None:
-        raise ServerStartError(
-            f"the server's supervisor did not start; see {log_path}", str(log_path), tail(log_path)
-        )
-    if error := read_json(folder / "state.json").get("error"):
-        raise ServerStartError(
-            f"the server could not be started: {error}; check server.command", str(log_path)
-        )
-    return server
-
-
-def _servers(session: Path) -> list[Server]:
-    loaded = (_load(path.parent) for path in session.glob("*/state.json"))
-    return [server for server in loaded if server is not None]
-
-
-def _load(folder: Path, *, was_reused: bool = True) -> Server | None:
-    if not (folder / "state.json").exists():
-        return None
-    about = read_json(folder / "server.json")
-    return Server(
-        endpoint=Endpoint(about["base_url"], about["model"], os.environ[_KEY], about["n_slots"]),
-        log_path=Path(about["log_path"]),
-        folder=folder,
-        was_reused=was_reused,
-        launched=about["launched"],
-    )
+    return own | command.env | command.secret_env
 
 
 def _is_alive(pid: int) -> bool:

@@ -6,34 +6,42 @@ from pathlib import Path
 
 import aiohttp
 
-from synth.errors import ServerDied, ServerStartError, ServerTimeout
+from synth.errors import ServerDied, ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.records import Endpoint
-from synth.server.hints import cause, hint, tail
+from synth.server.hints import cause, hint, is_out_of_memory, tail
 from synth.server.lease import Server
 
 _POLL_S = 0.1
 _PROBE = aiohttp.ClientTimeout(total=5)
+_LINES = 400
+"""Lines of the log in which a cause is looked for."""
 
 
 async def wait_until_ready(server: Server, timeout_s: float) -> Endpoint:
     """Return the endpoint once it is healthy and lists our model; look for death first.
 
+    A server that accepts a question and never answers delays neither of the errors.
+
     Raises:
-        ServerStartError: if the process ended before.
+        ServerOutOfMemory: if the process ended before, and says that memory was why.
+        ServerStartError: if it ended before for another reason.
         ServerTimeout: if ``timeout_s`` seconds have passed since the launch.
     """
     deadline = time.monotonic() + timeout_s
-    async with aiohttp.ClientSession(timeout=_PROBE) as http:
-        while True:
+    probe = asyncio.create_task(_answer_of(server.endpoint))
+    try:
+        while not probe.done():
             if (code := server.poll()) is not None:
-                message = f"the server ended with code {code} before it was ready"
-                raise ServerStartError(*_explain(message, server.log_path))
+                raise _start_error(code, server.log_path)
             if time.monotonic() >= deadline:
                 message = f"the server was not ready within server.timeout_s={timeout_s:g}"
                 raise ServerTimeout(*_explain(message, server.log_path))
-            if await _is_ready(http, server.endpoint):
-                return server.endpoint
-            await asyncio.sleep(_POLL_S)
+            await asyncio.wait({probe}, timeout=_POLL_S)
+        await probe
+        return server.endpoint
+    finally:
+        probe.cancel()
+        await asyncio.gather(probe, return_exceptions=True)
 
 
 async def watch(server: Server) -> None:
@@ -41,12 +49,24 @@ async def watch(server: Server) -> None:
     while (code := server.poll()) is None:  # noqa: ASYNC110  (nothing tells of its end)
         await asyncio.sleep(_POLL_S)
     message = f"the server ended with code {code} while it was in use"
-    raise ServerDied(*_explain(message, server.log_path))
+    raise ServerDied(*_explain(message, server.log_path, code))
+
+
+async def is_ready(endpoint: Endpoint) -> bool:
+    """Return whether the server is healthy and lists our model, and not somebody else's."""
+    async with aiohttp.ClientSession(timeout=_PROBE) as http:
+        return await _is_ready(http, endpoint)
+
+
+async def _answer_of(endpoint: Endpoint) -> None:
+    async with aiohttp.ClientSession(timeout=_PROBE) as http:
+        while not await _is_ready(http, endpoint):  # noqa: ASYNC110  (nothing tells of it)
+            await asyncio.sleep(_POLL_S)
 
 
 async def _is_ready(http: aiohttp.ClientSession, endpoint: Endpoint) -> bool:
     root = endpoint.base_url.removesuffix("/v1")
-    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
     try:
         async with http.get(f"{root}/health") as reply:
             if reply.status != 200:
@@ -60,9 +80,15 @@ async def _is_ready(http: aiohttp.ClientSession, endpoint: Endpoint) -> bool:
     return any(model.get("id") == endpoint.model for model in listed.get("data", []))
 
 
-def _explain(message: str, log_path: Path) -> tuple[str, str, str]:
-    text = tail(log_path, 400)
+def _start_error(code: int, log_path: Path) -> ServerStartError:
+    message = f"the server ended with code {code} before it was ready"
+    kind = ServerOutOfMemory if is_out_of_memory(tail(log_path, _LINES)) else ServerStartError
+    return kind(*_explain(message, log_path, code))
+
+
+def _explain(message: str, log_path: Path, code: int = 0) -> tuple[str, str, str]:
+    text = tail(log_path, _LINES)
     last = tail(log_path)
     said = f"It said: {cause(text)}" if cause(text) else f"The end of its log:\n{last}"
-    parts = [f"{message}.", hint(text), said, f"\nAll of its log: {log_path}"]
+    parts = [f"{message}.", hint(text, code), said, f"\nAll of its log: {log_path}"]
     return " ".join(filter(None, parts)), str(log_path), last

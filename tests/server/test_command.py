@@ -1,9 +1,11 @@
 """From the configuration to argv and environment."""
 
+from dataclasses import replace
+
 import pytest
 
 from synth.errors import ConfigError
-from synth.memory import Machine
+from synth.memory import Machine, make_plan
 from synth.models import Model
 from synth.server.command import build_command
 
@@ -14,9 +16,12 @@ HUB = Model("owner/model", "owner/model", None, None)
 
 @pytest.fixture
 def build(make_config):
-    return lambda *overrides, machine=GPU, model=HUB: build_command(
-        make_config(*overrides), model, machine
-    )
+    def build(*overrides, machine=GPU, model=HUB):
+        config = make_config(*overrides)
+        plan = make_plan(config, model.shape, model.weight_bytes, machine)
+        return build_command(config, model, plan, machine)
+
+    return build
 
 
 def value_of(argv, flag):
@@ -58,7 +63,9 @@ def test_asked_cpu_memory_is_given(build):
     ],
 )
 def test_engine_args_become_flags(build, args, flags):
-    assert build(f"server.engine_args={args}").argv[-len(flags) :] == flags
+    argv = build(f"server.engine_args={args}").argv
+    begin = argv.index(flags[0])
+    assert argv[begin : begin + len(flags)] == flags
 
 
 def test_engine_arg_wins_over_our_own_choice(build):
@@ -77,3 +84,26 @@ def test_token_is_in_the_environment_alone(build):
     command = build("model.token=hf_marked")
     assert command.secret_env == {"HF_TOKEN": "hf_marked"}
     assert "hf_marked" not in repr(command)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Model("unsloth/x-bnb-4bit", "t", None, None), "bitsandbytes"),
+        (
+            replace(HUB, shape={"quantization_config": {"quant_method": "bitsandbytes"}}),
+            "bitsandbytes",
+        ),
+    ],
+    ids=["name", "config"],
+)
+def test_four_bits_of_bitsandbytes_are_recognised(build, model, expected):
+    argv = build(f"model.name={model.source}", model=model).argv
+    assert value_of(argv, "--quantization") == expected
+    assert value_of(argv, "--load-format") == expected
+
+
+def test_quantization_that_is_asked_for_is_given(build):
+    argv = build("model.quantization=fp8").argv
+    assert value_of(argv, "--quantization") == "fp8"
+    assert "--load-format" not in argv

@@ -23,8 +23,8 @@ def stub_command(*switches: str, port: int = 0, env: dict[str, str] | None = Non
 
 @pytest.fixture
 def session():
-    with lease.open_session():
-        yield
+    with lease.open_session() as session:
+        yield session
 
 
 def pids(server):
@@ -33,8 +33,8 @@ def pids(server):
 
 
 def test_session_ends_its_servers(tmp_path):
-    with lease.open_session():
-        server = lease.acquire(stub_command("--ignore-sigterm"), tmp_path / "log")
+    with lease.open_session() as session:
+        server = session.acquire(stub_command("--ignore-sigterm"), tmp_path / "log")
         processes = pids(server)
         assert all(map(is_running, processes))
         folder = server.folder.parent
@@ -43,8 +43,8 @@ def test_session_ends_its_servers(tmp_path):
 
 
 def test_equal_command_is_one_server(session, tmp_path):
-    first = lease.acquire(stub_command(), tmp_path / "a" / "log")
-    second = lease.acquire(stub_command(), tmp_path / "b" / "log")
+    first = session.acquire(stub_command(), tmp_path / "a" / "log")
+    second = session.acquire(stub_command(), tmp_path / "b" / "log")
     assert (first.was_reused, second.was_reused) == (False, True)
     assert first.endpoint == second.endpoint
     assert (tmp_path / "b" / "log").samefile(tmp_path / "a" / "log")
@@ -54,23 +54,23 @@ def test_equal_command_is_one_server(session, tmp_path):
     "other", [stub_command("--delay-s", "1"), stub_command(env={"A": "1"})], ids=["argv", "env"]
 )
 def test_other_command_replaces_the_server(session, tmp_path, other):
-    first = lease.acquire(stub_command(), tmp_path / "a")
+    first = session.acquire(stub_command(), tmp_path / "a")
     processes = pids(first)
-    second = lease.acquire(other, tmp_path / "b")
+    second = session.acquire(other, tmp_path / "b")
     assert not any(map(is_running, processes))
     assert first.poll() is not None
     assert second.poll() is None
 
 
 def test_dead_server_is_not_reused(session, tmp_path):
-    first = lease.acquire(stub_command(), tmp_path / "a")
+    first = session.acquire(stub_command(), tmp_path / "a")
     os.kill(pids(first)[0], signal.SIGKILL)
     wait_until(lambda: first.poll() == -signal.SIGKILL)
-    assert lease.acquire(stub_command(), tmp_path / "b").was_reused is False
+    assert session.acquire(stub_command(), tmp_path / "b").was_reused is False
 
 
 def test_server_whose_supervisor_was_killed_is_dead(session, tmp_path):
-    server = lease.acquire(stub_command("--ignore-sigterm"), tmp_path / "a")
+    server = session.acquire(stub_command("--ignore-sigterm"), tmp_path / "a")
     process, supervisor = pids(server)
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: not is_running(process))
@@ -81,18 +81,18 @@ def test_taken_port_is_told(session, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServerStartError, match=f"server.port={port}: can't listen"):
-            lease.acquire(stub_command(port=port), tmp_path / "log")
+            session.acquire(stub_command(port=port), tmp_path / "log")
 
 
 def test_program_that_does_not_exist_is_told(session, tmp_path):
     command = Command(["/nowhere/vllm"], "127.0.0.1", 0, {})
     with pytest.raises(ServerStartError, match=r"No such file.*server\.command"):
-        lease.acquire(command, tmp_path / "log")
+        session.acquire(command, tmp_path / "log")
 
 
 def test_no_secret_is_written(session, tmp_path):
     command = Command([sys.executable, str(STUB)], "127.0.0.1", 0, {}, {"HF_TOKEN": "hf_marked"})
-    server = lease.acquire(command, tmp_path / "log")
+    server = session.acquire(command, tmp_path / "log")
     secrets = ("hf_marked", server.endpoint.api_key)
     files = [path for path in server.folder.parent.rglob("*") if path.is_file()]
     assert len(files) >= 3
@@ -107,9 +107,9 @@ import os, signal, sys
 from pathlib import Path
 from synth.server import lease
 from synth.server.command import Command
-with lease.open_session():
+with lease.open_session() as session:
     command = Command([sys.executable, {str(STUB)!r}, "--ignore-sigterm"], "127.0.0.1", 0, {{}})
-    server = lease.acquire(command, Path("log"))
+    server = session.acquire(command, Path("log"))
     print(server.folder, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -1,0 +1,75 @@
+"""Start the server that a run wants, and a smaller one when its memory runs out."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from synth.errors import ServerOutOfMemory
+from synth.records import Endpoint
+from synth.server import ready
+from synth.server.command import Command
+from synth.server.lease import Server, Session
+
+log = logging.getLogger(__name__)
+
+
+class Launch:
+    """One server, launched at once and waited for later.
+
+    ``commands`` is a ladder: the first is what the run wants, each of the others takes less memory
+    and is tried when the one before it has run out. A server of the session that runs for any of
+    them is used as it is.
+    """
+
+    def __init__(self, session: Session, commands: Sequence[Command], log_path: Path) -> None:
+        """Launch the server, or find it running.
+
+        Raises:
+            ServerStartError: if the port is taken or the program can't be started.
+        """
+        running = [number for number, rung in enumerate(commands) if session.find(rung)]
+        self._session = session
+        self._ladder = list(commands)
+        self._rung = running[0] if running else 0
+        self._log_path = log_path
+        self.server: Server = session.acquire(self.command, log_path)
+        self.steps_down: list[str] = []
+        """What was tried before and ran out of memory."""
+
+    @property
+    def command(self) -> Command:
+        """What the server was started with."""
+        return self._ladder[self._rung]
+
+    async def wait_until_ready(self, timeout_s: float) -> Endpoint:
+        """Return the endpoint when the server answers, stepping down the ladder if need be.
+
+        Args:
+            timeout_s: longest wait for each server of the ladder.
+
+        Raises:
+            ServerError: as :func:`synth.server.ready.wait_until_ready`; the last one's.
+        """
+        while True:
+            try:
+                return await ready.wait_until_ready(self.server, timeout_s)
+            except ServerOutOfMemory as error:
+                if self._rung + 1 == len(self._ladder):
+                    raise
+                await self._step_down(error)
+
+    async def _step_down(self, error: ServerOutOfMemory) -> None:
+        failed = self.command
+        self.steps_down.append(failed.takes)
+        self._rung += 1
+        log.warning(
+            "serve     out of memory with %s; trying %s. %s",
+            failed.takes,
+            self.command.takes,
+            str(error).splitlines()[0],
+        )
+        # The next one writes a log of its own: a cause must not be found in an older one's words.
+        kept = self._log_path.with_suffix(f".{self._rung}{self._log_path.suffix}")
+        self._log_path.replace(kept)
+        self.server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)

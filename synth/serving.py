@@ -1,0 +1,65 @@
+"""What is settled before a server is launched: its memory, its flags, its weights on this disk."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from synth.config import Config, check_config
+from synth.errors import ConfigError
+from synth.memory import Machine, Plan, describe_plan, make_plan
+from synth.models import Model, cache_dir, download
+from synth.server.command import Command, build_command, engine_args, program
+from synth.server.flags import known_flags, unknown_flags
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A managed server that can be launched."""
+
+    config: Config
+    """The run's configuration, with the length that the plan has settled."""
+    commands: Sequence[Command]
+    """What to launch, and then what to try when memory runs out."""
+
+
+def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
+    """Return how to serve ``model``, and log the plan; weights are downloaded here, if need be.
+
+    Raises:
+        ConfigError: if it can't fit, a flag is unknown, or the weights can't be had.
+    """
+    plan = make_plan(config, model.shape, model.weight_bytes, machine)
+    config = _shorten(config, plan)
+    commands = [build_command(config, model, rung, machine) for rung in (plan, *plan.ladder())]
+    check_flags(config, commands[0].env)
+    for line in describe_plan(plan, machine):
+        log.info(line)
+    download(model)
+    return Serving(config, commands)
+
+
+def check_flags(config: Config, env: Mapping[str, str]) -> None:
+    """Refuse flags in ``server.engine_args`` that the installed vLLM does not know.
+
+    Args:
+        env: variables that vLLM needs.
+
+    Raises:
+        ConfigError: with the nearest flag that it does know.
+    """
+    given = engine_args(config)
+    if not given or config.server.command:  # a program of the user's own is not asked
+        return
+    known = known_flags(program(config), env, cache_dir())
+    if known and (problems := unknown_flags(given, known)):
+        raise ConfigError(problems)
+
+
+def _shorten(config: Config, plan: Plan) -> Config:
+    if plan.max_seq_length == config.model.max_seq_length:
+        return config
+    shorter = replace(config, model=replace(config.model, max_seq_length=plan.max_seq_length))
+    check_config(shorter)
+    return shorter

@@ -1,0 +1,35 @@
+"""What a server says of its KV cache."""
+
+import asyncio
+
+import pytest
+
+from synth.records import Endpoint
+from synth.server.report import KvCache, parse_kv_cache, read_kv_cache
+
+LINE = (
+    'vllm:cache_config_info{engine="%d",block_size="16",kv_cache_size_tokens="1000",'
+    'kv_cache_max_concurrency="2.5"} 1.0\n'
+)
+
+
+def test_kv_cache_is_read_from_a_server(serve):
+    assert asyncio.run(read_kv_cache(serve())) == KvCache(8192, 4.0)
+
+
+def test_engines_are_added_up():
+    page = "# TYPE vllm:cache_config_info gauge\n" + LINE % 0 + LINE % 1
+    assert parse_kv_cache(page) == KvCache(2000, 5.0)
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["", "up 1.0\n", LINE.replace("1000", "None") % 0, 'vllm:cache_config_info{engine="0"} 1.0\n'],
+    ids=["empty", "other", "none", "older"],
+)
+def test_page_without_it_gives_none(page):
+    assert parse_kv_cache(page) is None
+
+
+def test_server_that_is_gone_gives_none():
+    assert asyncio.run(read_kv_cache(Endpoint("http://127.0.0.1:9/v1", "m"))) is None
