@@ -20,10 +20,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from synth.config import check_overrides, open_door, register
+from synth.config import check_overrides, compose, open_door, register
 from synth.config.describe import describe
 from synth.config.files import conf_dir, option_names
-from synth.config.overrides import read_command_line
+from synth.config.overrides import CommandLine, read_command_line
 from synth.errors import ConfigError, SynthError
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ _REPORTED = "reported"
 
 def main() -> None:
     """Run the program on ``sys.argv`` and end the process with its exit code."""
-    line = read_command_line(sys.argv[1:])
+    is_doctor = sys.argv[1:2] == ["doctor"]
+    line = read_command_line(sys.argv[2:] if is_doctor else sys.argv[1:])
     if not {"-h", "--help"}.isdisjoint(line.arguments):
         sys.stdout.write(describe())
         sys.exit(0)
@@ -48,6 +49,8 @@ def main() -> None:
     logging.raiseExceptions = False  # a full disk shows once, and not with each line of the log
     # Hydra would print its own traceback and end the process; here all failures meet in one place.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    if is_doctor:
+        sys.exit(_answer(lambda: _examine(line)))
     register()
     sys.exit(_answer(_app) if line.is_question else _answer(_run_in_session))
 
@@ -66,6 +69,18 @@ def _answer(program: Callable[[], int | None]) -> int:
             _complain(error)
         return 1
     return code
+
+
+def _examine(line: CommandLine) -> int:
+    from rich import get_console
+
+    from synth.doctor import examine, tell
+
+    console = get_console()
+    with console.status("looking"):
+        findings = examine(compose(line.overrides, config_dir=line.config_dir))
+    tell(findings, console)
+    return int(any(finding.is_wrong for finding in findings))
 
 
 def _run_in_session() -> None:

