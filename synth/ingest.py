@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synth.chunk_files import is_chunk
 from synth.errors import ConfigError, IngestError
 from synth.records import Document, Failure
 
@@ -40,7 +41,7 @@ class Ingested:
 def find_documents(docs: Sequence[str]) -> list[Path]:
     """Return the files behind ``docs`` (files, folders, globs), each once, in a stable order.
 
-    Hidden files in folders are left out.
+    Hidden files in folders are left out, and what ``SyntheticDataKit.chunk_data`` has cut there.
 
     Raises:
         ConfigError: if an entry matches nothing.
@@ -103,7 +104,7 @@ def read_document(path: Path) -> Ingested:
 def _expand(entry: str) -> list[Path]:
     path = Path(entry).expanduser()
     if path.is_dir():
-        return sorted(_walk(path))
+        return sorted(file for file in _walk(path) if not is_chunk(file))
     if path.exists():
         return [path.absolute()]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute patterns)

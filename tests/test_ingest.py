@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from synth.chunk_files import write_chunks
 from synth.errors import ConfigError, IngestError
 from synth.ingest import Ingested, find_documents, read_document, read_documents
 from synth.records import Failure
@@ -72,3 +73,10 @@ def test_entry_that_matches_nothing_is_told(tmp_path, monkeypatch, entry):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=f"docs={entry.replace('*', '.')}"):
         find_documents([entry])
+
+
+def test_chunks_of_the_kit_are_no_documents(tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("whole")
+    write_chunks(source, ["who", "le"])
+    assert find_documents([str(tmp_path)]) == [source]
