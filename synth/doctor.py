@@ -20,7 +20,7 @@ from synth.config import Config
 from synth.errors import SynthError
 from synth.ingest import find_documents
 from synth.memory import GIB, Machine, describe_plan, make_plan, probe_machine
-from synth.models import cache_dir, resolve_model
+from synth.models import cache_dir, needs_hub, resolve_model
 from synth.qa import Prompt
 from synth.server.command import build_command
 from synth.server.lease import find_port
@@ -139,9 +139,9 @@ def _prompt(config: Config) -> Iterator[Finding]:
 
 
 def _model(config: Config, machine: Machine) -> Iterator[Finding]:
-    model = resolve_model(config.model)
-    if not model.is_local:
+    if needs_hub(config.model):
         yield _hub(config)
+    model = resolve_model(config.model)
     size = f", {model.weight_bytes / GIB:.2f} GiB of weights" if model.weight_bytes else ""
     yield Finding("model", f"{config.model.name}{size}")
     plan = make_plan(config, model.shape, model.weight_bytes, machine)

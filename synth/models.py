@@ -60,6 +60,12 @@ class Model:
         return _fetch(self.tokenizer_source, "tokenizer.json", "model.tokenizer", self)
 
 
+def needs_hub(config: ModelConfig) -> bool:
+    """Return whether the model, or its tokenizer, is neither bundled nor in a local folder."""
+    names = [config.name, config.tokenizer or config.name]
+    return any(name != BUNDLED and not _is_path(name) for name in names)
+
+
 def resolve_model(config: ModelConfig) -> Model:
     """Return the model, with the bundled one unpacked; proves that it exists.
 

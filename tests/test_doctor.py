@@ -36,7 +36,11 @@ def test_sound_configuration_has_nothing_to_mend(examine_stub):
         ("model.name=/nowhere", "model", "no such folder"),
         ("server.host=203.0.113.1", "server", "can't listen"),
         ("tracking=mlflow tracking.uri=http://127.0.0.1:9", "tracking", "does not answer"),
-        ("tracking=mlflow tracking.uri=sqlite:////etc/hostname/ml.db", "tracking", "can't be written"),
+        (
+            "tracking=mlflow tracking.uri=sqlite:////etc/hostname/ml.db",
+            "tracking",
+            "can't be written",
+        ),
         ("memory.cpu_kv_cache_gib=100000", "model", "memory.cpu_kv_cache_gib=100000"),
         ("qa.prompt='{{ text }} {{ nosuch }}'", "prompt", "nosuch"),
     ],
@@ -46,6 +50,17 @@ def test_what_is_wrong_is_named(examine_stub, override, topic, words):
     text, is_wrong = examine_stub(*overrides)[topic]
     assert is_wrong
     assert words in text
+
+
+def test_hub_that_can_not_be_reached_is_told(examine_stub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    topics = examine_stub("model.name=owner/model")
+    assert topics["hub"] == (
+        "\nhttp://127.0.0.1:9 can't be reached; what is cached can be used",
+        True,
+    )
+    assert topics["model"][1]
 
 
 def test_password_of_the_tracker_is_not_shown(examine_stub):

@@ -217,11 +217,11 @@ def _ask_unsloth(task: Task, gpu: Gpu) -> unsloth.Figures:
 
 def _choose_share(task: Task, gpu: Gpu | None, figures: unsloth.Figures | None) -> float | None:
     given = task.config.memory.gpu_memory_utilization
-    if figures:
-        return figures.gpu_memory_utilization
     if gpu is None:
         return given
     usable = max(0.01, math.floor((gpu.free_gib - GPU_MARGIN_GIB) / gpu.total_gib * 100) / 100)
+    if figures:  # 0.98 of what is free, say, is more than vLLM finds when its context is there
+        return min(figures.gpu_memory_utilization, usable)
     if given is not None:
         check_share(given, usable, gpu)
     return given or min(VLLM_UTILIZATION, usable)

@@ -129,6 +129,11 @@ def test_unsloth_settings_on_a_gpu(plan):
     assert made.expected.total_gib == pytest.approx(0.9 * 139.0)
 
 
+def test_unsloth_asks_for_no_more_than_vllm_finds_free(plan):
+    made = plan(with_gpus(T4), "llama-3.2-3b", "memory=unsloth", "memory.gpu_memory_utilization=1")
+    assert made.gpu_memory_utilization * 14.74 <= 14.6 - 0.5
+
+
 def test_unsloth_does_not_shorten_what_fits(plan):
     # 22 of Gemma's 26 layers see 512 tokens; the original reckons that all see all, and shrinks to
     # 80,000 tokens what fits.
