@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from synth.io import write_json
-from synth.server.process import ServerProcess
+from synth.process import ProcessGroup
 
 _POLL_S = 0.1
 
@@ -34,7 +34,7 @@ def main() -> None:
     state_path, alive = Path(spec["folder"]) / "state.json", Path(spec["alive"])
     state: dict[str, Any] = {"supervisor": os.getpid(), "returncode": None}
     try:
-        process = ServerProcess(spec["argv"], spec["env"], Path(spec["log_path"]))
+        process = ProcessGroup(spec["argv"], spec["env"], Path(spec["log_path"]))
     except OSError as error:
         write_json(state_path, state | {"returncode": 127, "error": str(error)})
         return
@@ -51,7 +51,7 @@ def main() -> None:
             shutil.rmtree(alive.parent, ignore_errors=True)
 
 
-def _watch(process: ServerProcess, alive: Path) -> None:
+def _watch(process: ProcessGroup, alive: Path) -> None:
     while process.wait(_POLL_S) is None and _is_held(alive):
         pass
 

@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from synth.server.process import ServerProcess
+from synth.process import ProcessGroup
 from tests.conftest import STUB, is_running, wait_until
 
 
 @pytest.fixture
 def launch(tmp_path):
-    def start(*switches: str) -> ServerProcess:
+    def start(*switches: str) -> ProcessGroup:
         argv = [sys.executable, str(STUB), "--port", "0", "--served-model-name", "m", *switches]
-        return ServerProcess(argv, os.environ, tmp_path / "log")
+        return ProcessGroup(argv, os.environ, tmp_path / "log")
 
     return start
 
@@ -61,15 +61,15 @@ def test_exit_code_is_told(launch):
 
 def test_program_that_does_not_exist_leaves_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
-        ServerProcess(["/nowhere/vllm"], {}, tmp_path / "log")
+        ProcessGroup(["/nowhere/vllm"], {}, tmp_path / "log")
 
 
 def test_group_dies_with_its_owner(tmp_path):
     owner_code = f"""
 import os, sys, time
 from pathlib import Path
-from synth.server.process import ServerProcess
-p = ServerProcess([{sys.executable!r}, {str(STUB)!r}, "--port", "0", "--served-model-name", "m",
+from synth.process import ProcessGroup
+p = ProcessGroup([{sys.executable!r}, {str(STUB)!r}, "--port", "0", "--served-model-name", "m",
     "--ignore-sigterm", "--spawn-child", "child"], os.environ, Path("log"))
 print(p.pid, flush=True)
 time.sleep(60)

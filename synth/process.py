@@ -1,4 +1,4 @@
-"""One server process and everything that it starts, as one process group.
+"""One process and everything that it starts, as one process group.
 
 The group is led by a guard: a shell that reads from a pipe that only the owner holds. When the
 owner ends, however it ends, the pipe closes and the guard kills the group. So not even
@@ -16,14 +16,23 @@ from pathlib import Path
 _GUARD = "trap '' TERM INT HUP; read -r _; kill -KILL 0"
 
 
-class ServerProcess:
-    """A running server; the verbs are those of :class:`subprocess.Popen`, on the whole group.
+class ProcessGroup:
+    """A running program; the verbs are those of :class:`subprocess.Popen`, on the whole group.
 
-    Called by the supervisor only. Launching never waits; ``stop`` waits until the group is gone.
+    Launching never waits; ``stop`` waits until the group is gone.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log_path: Path) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log_path: Path,
+        folder: Path | None = None,
+    ) -> None:
         """Launch ``argv`` with ``env`` as its whole environment, output appended to ``log_path``.
+
+        Args:
+            folder: where it works; None = in the current one.
 
         Raises:
             OSError: if the program can't be started; nothing is left running then.
@@ -37,12 +46,13 @@ class ServerProcess:
         )
         try:
             with log_path.open("ab") as log:
-                self._server = subprocess.Popen(
+                self._program = subprocess.Popen(
                     list(argv),
                     env=dict(env),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
+                    cwd=folder,
                     process_group=self._guard.pid,
                 )
         except BaseException:
@@ -51,8 +61,8 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The server's own process id."""
-        return self._server.pid
+        """The program's own process id."""
+        return self._program.pid
 
     @property
     def group(self) -> int:
@@ -60,26 +70,26 @@ class ServerProcess:
         return self._guard.pid
 
     def poll(self) -> int | None:
-        """Return None while the server runs, otherwise its exit code (negative: a signal)."""
-        return self._server.poll()
+        """Return None while the program runs, otherwise its exit code (negative: a signal)."""
+        return self._program.poll()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait at most ``timeout_s`` for the server's end; return as :meth:`poll` does."""
+        """Wait at most ``timeout_s`` for the program's end; return as :meth:`poll` does."""
         try:
-            return self._server.wait(timeout_s)
+            return self._program.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self, grace_s: float) -> None:
         """End the group: TERM, at most ``grace_s`` for an orderly end, then KILL for what is left.
 
-        The group is killed even when the server has ended by itself: its children may not have.
+        The group is killed even when the program has ended by itself: its children may not have.
         """
         if self.poll() is None:
             self._signal(signal.SIGTERM)
             self.wait(grace_s)
         self._end_guard()
-        self._server.wait()
+        self._program.wait()
 
     def _end_guard(self) -> None:
         self._signal(signal.SIGKILL)
