@@ -12,6 +12,7 @@ SynthError (a RuntimeError)
 │   ├─ TransientError     429, 5xx or transport: the same request may succeed later
 │   └─ RequestRejected    any other 4xx: the same request will fail again
 ├─ ReplyError         the model answered, but not in the agreed form
+├─ ToolError          an external tool gave nothing for a chunk
 ├─ BudgetExceeded     too many items failed for the run to go on
 └─ TrackingError      the tracker can't be reached or refused a call
 
@@ -103,6 +104,10 @@ class ReplyError(SynthError):
     def __init__(self, message: str, text: str = "") -> None:
         self.text = text
         super().__init__(message)
+
+
+class ToolError(SynthError):
+    """An external tool gave nothing for a chunk, and why if that is known."""
 
 
 class BudgetExceeded(SynthError):  # noqa: N818

@@ -9,7 +9,7 @@ from synth.client import Client
 from synth.config import Config
 from synth.errors import SynthError
 from synth.pool import FailureBudget, map_bounded
-from synth.qa import Prompt, parse, reply_format
+from synth.qa import Prompt, parse, reply_format, to_records
 from synth.records import Chunk, Endpoint, Failure, Pair, Usage
 
 DEFAULT_CONCURRENCY = 64
@@ -68,10 +68,7 @@ async def generate(
             prompt.messages(read_chunk(chunk)), **_parameters(config, chunk)
         )
         tally.add(completion.usage, completion.finish_reason, time.monotonic() - begin)
-        return [
-            Pair(f"{chunk.id}-{number}", chunk.id, chunk.doc_id, pair.question, pair.answer)
-            for number, pair in enumerate(parse(completion.text))
-        ]
+        return to_records(chunk, parse(completion.text))
 
     async with client:
         async for chunk, result in map_bounded(ask, chunks, limit=limit):

@@ -19,6 +19,7 @@ from rich import get_console
 from synth.config import Config, flatten
 from synth.connection import Connection
 from synth.errors import ConfigError, TrackingError
+from synth.external import find_tool
 from synth.ingest import find_documents
 from synth.io import write_json
 from synth.loop import run_async
@@ -82,6 +83,7 @@ def run_job(
     _refuse_second_run(folder)
     documents = find_documents(config.docs_list) if "ingest" in config.steps else []
     Prompt(config.qa)  # a bad template is found before anything starts
+    tool = find_tool(config.qa) if _needs_tool(config) else ()
     model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
     serving = _plan_server(config, model, session)
     config = serving.config if serving else config
@@ -92,7 +94,7 @@ def run_job(
                 launch = _launch(serving, session, folder) if serving else None
                 connection = Connection(config.server, launch, tracker)
                 summary.server = connection.facts
-                inputs = Inputs(config, documents, _tokenizer_of(model), connection.open)
+                inputs = Inputs(config, documents, _tokenizer_of(model), connection.open, tool)
                 experiment = Experiment(inputs, folder, tracker)
                 summary.outcome = experiment.outcome
                 try:
@@ -111,6 +113,10 @@ def run_job(
 def _refuse_second_run(folder: Path) -> None:
     if (folder / "run.json").exists():
         raise ConfigError([f"{folder} holds a run already; remove it, or choose another folder"])
+
+
+def _needs_tool(config: Config) -> bool:
+    return config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
 
 
 def _plan_server(config: Config, model: Model | None, session: Session) -> Serving | None:

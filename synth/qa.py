@@ -1,7 +1,7 @@
 """The contract with the model, both sides: the prompt that goes out, the pairs that come in. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import pydantic_core
 
 from synth.config import QaConfig
 from synth.errors import ConfigError, ReplyError
+from synth.records import Chunk, Pair
 
 _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
@@ -94,10 +95,23 @@ def parse(text: str) -> list[QuestionAnswer]:
     Raises:
         ReplyError: if there is no pair in it.
     """
-    pairs = [pair for item in _items(text) if (pair := _pair_of(item)) is not None]
+    pairs = whole_pairs(_items(text))
     if not pairs:
         raise ReplyError(f"the reply holds no pair: {text[:200]!r}", text)
     return pairs
+
+
+def whole_pairs(items: Iterable[Any]) -> list[QuestionAnswer]:
+    """Return the pairs among decoded values; what is no pair, or half of one, is left out."""
+    return [pair for item in items if (pair := _pair_of(item)) is not None]
+
+
+def to_records(chunk: Chunk, pairs: Iterable[QuestionAnswer]) -> list[Pair]:
+    """Return the pairs of a chunk as they are written."""
+    return [
+        Pair(f"{chunk.id}-{number}", chunk.id, chunk.doc_id, pair.question, pair.answer)
+        for number, pair in enumerate(pairs)
+    ]
 
 
 def _items(text: str) -> list[Any]:

@@ -8,11 +8,11 @@ import contextlib
 import logging
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from synth import chunk, ingest
+from synth import chunk, external, ingest
 from synth.config import Config
 from synth.errors import IngestError
 from synth.export import export
@@ -20,7 +20,7 @@ from synth.generate import Tally, generate
 from synth.io import JsonlWriter, read_jsonl, read_text, write_text
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
-from synth.records import Chunk, Document, Endpoint, Failure
+from synth.records import Chunk, Document, Endpoint, Failure, Pair
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker
 
@@ -46,6 +46,8 @@ class Inputs:
     load_tokenizer: Callable[[], Tokenizer]
     connect: Callable[[], Awaitable[Endpoint]]
     """Returns the endpoint when it is ready for requests."""
+    tool: Sequence[str] = ()
+    """Starts synthetic-data-kit, if that is the engine."""
 
 
 class Experiment:
@@ -137,7 +139,7 @@ class Experiment:
         self._log_step("serve", {})
 
     def _write_config(self) -> None:
-        layout = Layout(self._folder / "synthetic_data_kit_config.yaml", self._folder / "data")
+        layout = Layout(self._folder / external.QA_CONFIG, self._folder / "data")
         longest = max((piece.end - piece.start for piece in self._chunks), default=0)
         with self._timed("config"):
             write_qa_config(self._config, self._endpoint, layout, longest)
@@ -152,9 +154,7 @@ class Experiment:
                 show_progress("generate pairs", len(self._chunks)) as advance,
                 JsonlWriter(self._folder / "pairs.jsonl") as writer,
             ):
-                async for result in generate(
-                    self._chunks, self._read_chunk, self._endpoint, self._config, tally
-                ):
+                async for result in self._ask(self._endpoint, tally):
                     advance(1)
                     if isinstance(result, Failure):
                         self._fail(result)
@@ -164,6 +164,12 @@ class Experiment:
                     self.outcome.counts["n_pairs"] += len(result)
         finally:
             self._log_generation(tally)
+
+    def _ask(self, endpoint: Endpoint, tally: Tally) -> AsyncIterator[list[Pair] | Failure]:
+        if self._config.qa.engine == "synthetic-data-kit":
+            tool = self._inputs.tool
+            return external.generate(self._chunks, self._folder, tool, endpoint, self._config)
+        return generate(self._chunks, self._read_chunk, endpoint, self._config, tally)
 
     def _export(self) -> None:
         with self._timed("export"):
@@ -201,23 +207,21 @@ class Experiment:
 
     def _log_generation(self, tally: Tally) -> None:
         seconds = self.outcome.timings["generate_s"]
-        self._log_step(
-            "generate",
-            {
-                "pairs": self.outcome.counts["n_pairs"],
+        counts = {"pairs": self.outcome.counts["n_pairs"]}
+        rates = {
+            "generate/pairs_per_s": counts["pairs"] / seconds,
+            "generate/pairs_per_chunk": counts["pairs"] / max(1, len(self._chunks)),
+        }
+        if tally.latencies_s:  # nobody counts what an external tool does
+            counts |= {
                 "requests": tally.n_requests,
                 "retries": tally.n_retries,
                 "cut_off": tally.n_cut_off,
                 "prompt_tokens": tally.prompt_tokens,
                 "output_tokens": tally.completion_tokens,
-            },
-        )
-        rates = {
-            "generate/pairs_per_s": self.outcome.counts["n_pairs"] / seconds,
-            "generate/output_tokens_per_s": tally.completion_tokens / seconds,
-            "generate/pairs_per_chunk": self.outcome.counts["n_pairs"] / max(1, len(self._chunks)),
-        }
-        if tally.latencies_s:
+            }
+            rates["generate/output_tokens_per_s"] = tally.completion_tokens / seconds
             rates["generate/latency_median_s"] = statistics.median(tally.latencies_s)
             rates["generate/latency_max_s"] = max(tally.latencies_s)
+        self._log_step("generate", counts)
         self._tracker.log_metrics(rates)

@@ -196,7 +196,22 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "steps: 'generate' needs 'serve' (or server=external); add it"
     if config.server.kind == "external" and not config.server.api_base:
         yield "server.api_base is missing: server=external needs its URL"
+    if config.qa.engine == "synthetic-data-kit":
+        yield from _tool_problems(config)
+    elif config.qa.command is not None:
+        yield "qa.command: only qa.engine=synthetic-data-kit starts it"
     yield from _budget_problems(config)
+
+
+def _tool_problems(config: Config) -> Iterator[str]:
+    if "generate" in config.steps and not {"serve", "config"} <= set(config.steps):
+        yield "steps: 'generate' with qa.engine=synthetic-data-kit needs 'serve' and 'config'"
+    if config.model.chat_template_kwargs:
+        yield (
+            "model.chat_template_kwargs: synthetic-data-kit can't send them; let vLLM add them: "
+            "model.chat_template_kwargs=null "
+            "server.engine_args={default-chat-template-kwargs: {…}}"
+        )
 
 
 def _budget_problems(config: Config) -> Iterator[str]:

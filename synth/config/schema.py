@@ -173,6 +173,14 @@ class QaConfig:
     """What is asked for."""
 
     kind: str = setting("qa = question and answer", choices=("qa",))
+    engine: str = setting(
+        "who asks the model: synth, or Meta's synthetic-data-kit as a baseline",
+        choices=("synth", "synthetic-data-kit"),
+    )
+    command: list[str] | None = setting(
+        "how to start synthetic-data-kit; null = version 0.0.5 of PyPI, by uv in an environment "
+        "of its own"
+    )
     num_pairs: int = setting("pairs for each chunk", least=1, most=200)
     system: str = setting("system prompt")
     prompt: str = setting(
