@@ -137,6 +137,36 @@ def test_external_endpoint_is_used(run_cli, start_cli, stub, tmp_path, run_dir):
     assert read_json(run_dir / "run.json")["server"]["model"] == vllm["model"]
 
 
+TOOL = f"qa.command=[{sys.executable},{STUB.with_name('stub_tool.py')}]"
+
+
+def test_baseline_gives_the_pairs_of_every_chunk(run_cli, stub, store, tmp_path, run_dir):
+    done = run_cli(*stub, *TRACKED, "qa=synthetic-data-kit", TOOL)
+    assert done.returncode == 0, done.stderr
+    chunks = {row["id"] for row in read_jsonl(run_dir / "chunks.jsonl")}
+    assert {row["chunk_id"] for row in read_jsonl(run_dir / "pairs.jsonl")} == chunks
+    metrics = mlflow_run(tmp_path)[1].data.metrics
+    assert metrics["generate/n_pairs"] == len(chunks)
+    assert "generate/n_requests" not in metrics
+    assert (run_dir / "export" / "jsonl.jsonl").stat().st_size > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_baseline_does_not_outlive_the_run(start_cli, stub, run_dir, number):
+    slow = TOOL.replace("]", ",--delay-s,60]")
+    process = start_cli(*stub, "qa=synthetic-data-kit", slow)
+    wait_until(lambda: "key: " in read_log(run_dir / "synthetic_data_kit.log"))
+    tools = [p for p in psutil.process_iter(["cwd"]) if str(run_dir) in (p.info["cwd"] or "")]
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert tools
+    wait_until(lambda: not any(is_running(tool.pid) for tool in tools), timeout_s=10)
+
+
+def read_log(path):
+    return path.read_text() if path.exists() else ""
+
+
 def test_steps_without_a_server(run_cli, stub, run_dir):
     done = run_cli(*stub, "steps=[ingest,chunk,config]")
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,8 @@ from synth.config.files import option_names
 from synth.config.overrides import read_command_line
 from synth.errors import ConfigError
 
+TOOL = ["qa=synthetic-data-kit"]
+
 
 @pytest.mark.parametrize(
     ("override", "expected"),
@@ -75,6 +77,9 @@ def test_all_problems_are_told_at_once():
         (["gen.max_tokens=2048"], "leaves no room"),
         (["chunk.size=1900"], "together exceed model.max_seq_length=2048"),
         (["chunk=full", "gen.max_tokens=1000"], "leaves -80 tokens for a chunk"),
+        (["qa.command=[tool]"], "only qa.engine=synthetic-data-kit"),
+        ([*TOOL, "model=qwen4b"], "synthetic-data-kit can't send them"),
+        ([*TOOL, "steps=[serve,ingest,chunk,generate]"], "needs 'serve' and 'config'"),
     ],
 )
 def test_contradictions_are_told(make_config, overrides, expected):

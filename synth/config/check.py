@@ -208,9 +208,9 @@ def _tool_problems(config: Config) -> Iterator[str]:
         yield "steps: 'generate' with qa.engine=synthetic-data-kit needs 'serve' and 'config'"
     if config.model.chat_template_kwargs:
         yield (
-            "model.chat_template_kwargs: synthetic-data-kit can't send them; let vLLM add them: "
-            "model.chat_template_kwargs=null "
-            "server.engine_args={default-chat-template-kwargs: {…}}"
+            "model.chat_template_kwargs: synthetic-data-kit can't send them; take each out "
+            "(~model.chat_template_kwargs.NAME) and let vLLM add them: "
+            "server.engine_args={default-chat-template-kwargs: {NAME: …}}"
         )
 
 
