@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from synth.config import Config
+from synth.config import Config, QaConfig
 from synth.io import write_text
 from synth.qa import CHARS_PER_TOKEN, Prompt
 from synth.records import Endpoint
@@ -83,12 +83,14 @@ def _sections(
 ) -> dict[str, Any]:
     base = endpoint.base_url if endpoint else config.server.api_base
     model = endpoint.model if endpoint else config.model.name
-    server = {"api_base": base, "model": model, "max_retries": 3, "retry_delay": 1.0}
+    n_tries = config.gen.max_retries + 1
+    server = {"api_base": base, "model": model, "max_retries": n_tries, "retry_delay": 1.0}
+    n_requests = config.gen.concurrency or (endpoint and endpoint.n_slots) or 32
     document_chars = CHARS_PER_TOKEN * config.chunk_size
     curate = {
         "threshold": config.curate.threshold,
         "batch_size": config.curate.batch_size,
-        "inference_batch": config.curate.batch_size,
+        "inference_batch": n_requests,
         "temperature": config.curate.temperature,
     }
     return {
@@ -104,7 +106,7 @@ def _sections(
             "overlap": CHARS_PER_TOKEN * config.chunk.overlap,
             "max_tokens": config.gen.max_tokens,
             "num_pairs": config.qa.num_pairs,
-            "batch_size": 32,
+            "batch_size": n_requests,
             "max_context_length": document_chars,
             "num_cot_examples": config.qa.num_pairs,
             "num_cot_enhance_examples": None,
@@ -115,7 +117,7 @@ def _sections(
         "format": {"default": "jsonl"},
         "prompts": {
             "summary": _SUMMARY,
-            "qa_generation": _as_format_string(Prompt(config.qa)),
+            "qa_generation": _as_format_string(config.qa),
             "qa_rating": _RATING,
             "cot_generation": _REASONING,
             "cot_enhancement": _ENHANCEMENT,
@@ -139,9 +141,17 @@ def _paths(layout: Layout) -> dict[str, dict[str, str]]:
     }
 
 
-def _as_format_string(prompt: Prompt) -> str:
-    """Return the Jinja prompt as a template for ``str.format``, literal braces doubled."""
-    filled = prompt.fill(_TEXT_SLOT, _NUMBER_SLOT)
+def _as_format_string(config: QaConfig) -> str:
+    """Return system prompt and Jinja prompt as one template for ``str.format``.
+
+    There is one message to the model there. Literal braces are doubled.
+    """
+    prompt = Prompt(config)
+    try:
+        filled = prompt.fill(_TEXT_SLOT, _NUMBER_SLOT)
+    except TypeError:  # it computes with the number
+        filled = prompt.fill(_TEXT_SLOT)
+    filled = f"{config.system}\n\n{filled}".strip()
     doubled = filled.replace("{", "{{").replace("}", "}}")
     return doubled.replace(_TEXT_SLOT, "{text}").replace(_NUMBER_SLOT, "{num_pairs}")
 

@@ -32,6 +32,7 @@ parser.add_argument("--delay-s", type=float, default=0, help="of each reply")
 parser.add_argument("--fail-every", type=int, default=0)
 parser.add_argument("--status", type=int, default=503, help="of the replies that fail")
 parser.add_argument("--garbage", action="store_true", help="reply with prose")
+parser.add_argument("--ratings", default="", help="reply with pairs that are rated so")
 parser.add_argument("--cut-off", action="store_true", help="end each reply in the middle")
 options, _ = parser.parse_known_args()
 
@@ -97,6 +98,9 @@ def completion(body: dict) -> dict:
     pairs = [
         {"question": f"What is {digest}-{n}?", "answer": f"It is number {n}."} for n in range(3)
     ]
+    if options.ratings:
+        ratings = [float(rating) for rating in options.ratings.split(",")]
+        pairs = [{"question": "Q?", "answer": "A.", "rating": rating} for rating in ratings]
     text = "I would rather not." if options.garbage else json.dumps({"pairs": pairs})
     if options.cut_off:
         text = text[: len(text) * 3 // 4]

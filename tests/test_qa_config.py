@@ -86,6 +86,24 @@ def test_prompts_are_format_strings(sections, name, values):
     assert "{{" not in filled
 
 
+def test_number_that_is_computed_with_stands_in_the_prompt(write):
+    prompt = write("qa=synthetic-data-kit", "qa.num_pairs=3")["prompts"]["qa_generation"]
+    filled = prompt.format(num_pairs=9, summary="", text="{T}")
+    assert filled.startswith("{T}\n\nQuestion")
+    assert filled.count('{"question": "...", "answer": "..."}') == 3
+
+
+def test_system_prompt_is_part_of_the_prompt(write):
+    prompt = write("qa.system='Be {brief}.'")["prompts"]["qa_generation"]
+    assert prompt.startswith("Be {{brief}}.\n\nText:")
+
+
+def test_requests_at_a_time_and_tries_are_the_run_s(write):
+    sections = write("gen.concurrency=7", "gen.max_retries=0")
+    assert sections["generation"]["batch_size"] == sections["curate"]["inference_batch"] == 7
+    assert sections["api-endpoint"]["max_retries"] == sections["vllm"]["max_retries"] == 1
+
+
 def test_folders_are_the_ones_that_were_made(sections, tmp_path):
     data = tmp_path / ODD / "data"
     folders = {*sections["paths"]["input"].values(), *sections["paths"]["output"].values()}

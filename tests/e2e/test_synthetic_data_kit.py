@@ -1,0 +1,162 @@
+"""Real synthetic-data-kit 0.0.5 on a real vLLM with the bundled model and our YAML."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from synth.external import LOG, QA_CONFIG, find_tool
+from synth.io import read_json, read_jsonl
+from synth.memory import probe_machine
+from synth.models import resolve_model
+from synth.process import ProcessGroup
+from synth.qa_config import Layout, write_qa_config
+from synth.records import Endpoint
+from synth.server.command import build_command
+from synth.server.lease import find_port
+from tests.conftest import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ODD = "a 'b' \"c\" #d \\e"
+EXAMPLES = Path(__file__).with_name("examples.jinja")
+SMALL = ("chunk.size=128", "chunk.overlap=16", "chunk.limit=6", "gen.max_tokens=160")
+ASKED = ("qa.engine=synthetic-data-kit", "qa.num_pairs=2", "gen.temperature=0.2")
+CURATE = ("curate.threshold=2.5", "curate.batch_size=1")
+
+
+@pytest.fixture(autouse=True)
+def keep_cache(monkeypatch):
+    monkeypatch.delenv("SYNTH_CACHE")
+
+
+@pytest.fixture(scope="module")
+def endpoint(make_config, tmp_path_factory):
+    """A server of its own: it stays when the run that uses it has ended."""
+    config = make_config(f"server.engine_args={{chat-template: {EXAMPLES}}}")
+    command = build_command(config, resolve_model(config.model), probe_machine())
+    port = find_port("127.0.0.1", 0)
+    where = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "m"]
+    env = os.environ | command.env | {"VLLM_API_KEY": "key"}
+    log = tmp_path_factory.mktemp("vllm") / "log"
+    server = ProcessGroup([*command.argv, *where], env, log)
+    try:
+        wait_until(lambda: is_healthy(port) or server.poll() is not None, 300)
+        assert server.poll() is None, log.read_text()
+        yield Endpoint(f"http://127.0.0.1:{port}/v1", "m", "key")
+    finally:
+        server.stop(3)
+
+
+def is_healthy(port):
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/health").status == 200
+    except urllib.error.URLError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def run(endpoint, tmp_path_factory):
+    """The folder of a run with the baseline."""
+    folder = tmp_path_factory.mktemp("tool") / ODD
+    folder.mkdir()
+    where = ["server=external", f"server.api_base={endpoint.base_url}", "hydra.run.dir=run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "synth", *where, *SMALL, *ASKED, *CURATE, "tracking=none"],
+        cwd=folder,
+        env=os.environ | {"OPENAI_API_KEY": "key"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def tool(make_config):
+    """Run synthetic-data-kit by hand with a config of ours; return what it said."""
+    command = find_tool(make_config().qa)
+
+    def call(config, *arguments):
+        done = subprocess.run(
+            [*command, "-c", config, *arguments],
+            cwd=config.parent,
+            env=os.environ | {"API_ENDPOINT_KEY": "key", "COLUMNS": "10000"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def curated(run, tool):
+    """What ``curate`` said, and the files that it made."""
+    said = tool(run / QA_CONFIG, "curate", run / "data" / "generated")
+    return said, [read_json(path) for path in (run / "data" / "curated").glob("*.json")]
+
+
+def test_baseline_makes_pairs_of_most_chunks(run):
+    chunks = {row["id"] for row in read_jsonl(run / "chunks.jsonl")}
+    sources = {row["chunk_id"] for row in read_jsonl(run / "pairs.jsonl")}
+    assert sources <= chunks
+    assert len(sources) >= 4
+
+
+def test_chunk_stays_one_chunk(run):
+    said = (run / LOG).read_text()
+    assert said.count("Processing 1 chunks to generate QA pairs") == 6
+    assert said.count("chunks to generate QA pairs") == 6
+
+
+def test_system_check_reaches_the_model(run, tool):
+    assert "API endpoint access confirmed" in tool(run / QA_CONFIG, "system-check")
+
+
+def test_create_by_hand_writes_where_the_config_says(run, tool):
+    chunk = min((run / "data" / "parsed").iterdir())
+    output = run / "data" / "generated" / f"{chunk.stem}_qa_pairs.json"
+    output.unlink(missing_ok=True)
+    tool(run / QA_CONFIG, "create", chunk, "--type", "qa")
+    assert read_json(output)["summary"]
+
+
+def test_curate_applies_the_threshold_of_the_run(curated):
+    said, files = curated
+    kept = [pair for file in files for pair in file["qa_pairs"]]
+    assert "(threshold: 2.5)" in said
+    assert kept
+    assert all(pair["rating"] >= 2.5 and pair["question"] for pair in kept)
+
+
+@pytest.mark.parametrize("form", ["ft", "alpaca", "chatml"])
+def test_every_form_has_content(run, tool, curated, form):
+    tool(run / QA_CONFIG, "save-as", run / "data" / "curated", "-f", form)
+    texts = [path.read_text() for path in (run / "data" / "final").glob(f"*_{form}.json")]
+    n_kept = sum(len(file["qa_pairs"]) for file in curated[1])
+    if form == "chatml":
+        assert len("".join(texts).splitlines()) == n_kept
+    else:
+        assert sum(len(json.loads(text)) for text in texts) == n_kept
+
+
+def test_threshold_is_exact(serve, tool, make_config, tmp_path):
+    config = make_config("curate.threshold=6.5")
+    layout = Layout(tmp_path / ODD / "c.yaml", tmp_path / ODD)
+    write_qa_config(config, serve("--ratings", "6,7,6.5,6.4"), layout)
+    pairs = [{"question": f"{n}?", "answer": "Yes."} for n in range(4)]
+    source = tmp_path / "pairs.json"
+    source.write_text(json.dumps({"summary": "", "qa_pairs": pairs}))
+    tool(layout.path, "curate", source)
+    kept = read_json(tmp_path / ODD / "curated" / "pairs_cleaned.json")["qa_pairs"]
+    assert [pair["rating"] for pair in kept] == [7, 6.5]
