@@ -49,9 +49,10 @@ def find_tool(config: QaConfig) -> list[str]:
         ConfigError: if there is no such command, no uv, or nowhere to install it from.
     """
     if config.command is not None:
-        if not config.command or shutil.which(config.command[0]) is None:
+        program = shutil.which(config.command[0]) if config.command else None
+        if program is None:
             raise ConfigError([f"qa.command={config.command}: there is no such program"])
-        return config.command
+        return [str(Path(program).absolute()), *config.command[1:]]  # it works in another folder
     # In an environment of its own: beside vLLM it would change what vLLM has.
     places = (os.environ.get("PATH", ""), Path(sys.executable).parent, cache_dir() / "tools/bin")
     uv = shutil.which("uv", path=os.pathsep.join(map(str, places)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from synth.external import LOG, QA_CONFIG, find_tool
-from synth.io import read_json, read_jsonl
+from synth.io import read_json, read_jsonl, write_json
 from synth.memory import probe_machine
 from synth.models import resolve_model
 from synth.process import ProcessGroup
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ODD = "a 'b' \"c\" #d \\e"
 EXAMPLES = Path(__file__).with_name("examples.jinja")
-SMALL = ("chunk.size=128", "chunk.overlap=16", "chunk.limit=6", "gen.max_tokens=160")
+SMALL = ("chunk.size=128", "chunk.overlap=16", "chunk.limit=6", "gen.max_tokens=128")
 ASKED = ("qa.engine=synthetic-data-kit", "qa.num_pairs=2", "gen.temperature=0.2")
 CURATE = ("curate.threshold=2.5", "curate.batch_size=1")
 
@@ -101,9 +101,12 @@ def tool(make_config):
 
 @pytest.fixture(scope="module")
 def curated(run, tool):
-    """What ``curate`` said, and the files that it made."""
-    said = tool(run / QA_CONFIG, "curate", run / "data" / "generated")
-    return said, [read_json(path) for path in (run / "data" / "curated").glob("*.json")]
+    """What ``curate`` said to the pairs of the run's files, taken together, and what it made."""
+    outputs = [read_json(path) for path in (run / "data" / "generated").glob("*_qa_pairs.json")]
+    pairs = [pair for output in outputs for pair in output["qa_pairs"]]
+    write_json(run / "data" / "generated" / "all.json", {"summary": "", "qa_pairs": pairs})
+    said = tool(run / QA_CONFIG, "curate", run / "data" / "generated" / "all.json")
+    return said, read_json(run / "data" / "curated" / "all_cleaned.json")["qa_pairs"]
 
 
 def test_baseline_makes_pairs_of_most_chunks(run):
@@ -132,8 +135,7 @@ def test_create_by_hand_writes_where_the_config_says(run, tool):
 
 
 def test_curate_applies_the_threshold_of_the_run(curated):
-    said, files = curated
-    kept = [pair for file in files for pair in file["qa_pairs"]]
+    said, kept = curated
     assert "(threshold: 2.5)" in said
     assert kept
     assert all(pair["rating"] >= 2.5 and pair["question"] for pair in kept)
@@ -141,13 +143,10 @@ def test_curate_applies_the_threshold_of_the_run(curated):
 
 @pytest.mark.parametrize("form", ["ft", "alpaca", "chatml"])
 def test_every_form_has_content(run, tool, curated, form):
-    tool(run / QA_CONFIG, "save-as", run / "data" / "curated", "-f", form)
-    texts = [path.read_text() for path in (run / "data" / "final").glob(f"*_{form}.json")]
-    n_kept = sum(len(file["qa_pairs"]) for file in curated[1])
-    if form == "chatml":
-        assert len("".join(texts).splitlines()) == n_kept
-    else:
-        assert sum(len(json.loads(text)) for text in texts) == n_kept
+    tool(run / QA_CONFIG, "save-as", run / "data" / "curated" / "all_cleaned.json", "-f", form)
+    text = (run / "data" / "final" / f"all_cleaned_{form}.json").read_text()
+    rows = text.splitlines() if form == "chatml" else json.loads(text)
+    assert len(rows) == len(curated[1])
 
 
 def test_threshold_is_exact(serve, tool, make_config, tmp_path):
