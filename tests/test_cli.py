@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -85,6 +86,46 @@ def test_run_is_in_mlflow(run_cli, stub, store, tmp_path, run_dir):
     artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"pairs.jsonl", "run.json", "server.log", "export"} <= artifacts
     assert read_json(run_dir / "run.json")["mlflow_run_id"] == run.info.run_id
+
+
+def test_plan_and_what_became_of_it_are_kept(run_cli, stub, store, tmp_path, run_dir):
+    done = run_cli(*stub, *TRACKED)
+    planned, reported = 1_048_576, 8_192  # 1 GiB for 2 layers of 4 heads; what the stub says
+    memory = read_json(run_dir / "run.json")["server"]["memory"]
+    assert memory["planned_kv_cache_tokens"] == pytest.approx(planned, rel=1e-3)
+    assert memory["kv_cache_tokens"] == reported
+    metrics = mlflow_run(tmp_path)[1].data.metrics
+    assert metrics["server/kv_cache_error_frac"] == pytest.approx(1 - reported / planned, rel=1e-3)
+    assert metrics["server/planned_concurrency"] == pytest.approx(planned / 2048, rel=1e-3)
+    assert "KV cache" in done.stdout
+    assert "vLLM has made 8,192 tokens" in done.stdout
+
+
+def test_out_of_memory_steps_down_and_the_sweep_stays_there(run_cli, stub, tmp_path):
+    limit = "server.engine_args={out-of-memory-above: 10}"
+    done = run_cli("-m", *stub, limit, "gen.temperature=0.3,0.7")
+    assert done.returncode == 0, done.stderr
+    first, second = (read_json(tmp_path / "sweep" / job / "run.json")["server"] for job in "01")
+    assert ["--max-num-seqs 32" in step for step in first["steps_down"]] == [True, False]
+    assert "--max-num-seqs 8" in first["takes"]
+    assert second["was_reused"]
+    assert second["takes"] == first["takes"]
+
+
+def test_what_can_not_fit_is_refused_before_anything_starts(run_cli, stub, run_dir):
+    done = run_cli(*stub, "memory.cpu_kv_cache_gib=0.001")
+    assert fails(done, "model.max_seq_length=2048", "set memory.cpu_kv_cache_gib=")
+    assert not (run_dir / "server.log").exists()
+
+
+def test_length_that_is_shortened_holds_for_the_chunks(run_cli, stub, run_dir):
+    allowed = ["memory.cpu_kv_cache_gib=0.001", "memory.may_shorten=true", "gen.max_tokens=64"]
+    done = run_cli(*[text for text in stub if "chunk.size" not in text], *allowed, "chunk=full")
+    assert done.returncode == 0, done.stderr
+    length = int(re.search(r"from 2,048 to ([\d,]+) tokens", done.stdout)[1].replace(",", ""))
+    sizes = [row["n_tokens"] for row in read_jsonl(run_dir / "chunks.jsonl")]
+    assert max(sizes) <= length - 2 * 64 - 128
+    assert f"--max-model-len {length}" in read_json(run_dir / "run.json")["server"]["takes"]
 
 
 def test_sweep_runs_every_job_on_one_server(run_cli, stub, tmp_path):

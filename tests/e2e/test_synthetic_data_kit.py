@@ -30,11 +30,6 @@ ASKED = ("qa.engine=synthetic-data-kit", "qa.num_pairs=2", "gen.temperature=0.2"
 CURATE = ("curate.threshold=2.5", "curate.batch_size=1")
 
 
-@pytest.fixture(autouse=True)
-def keep_cache(monkeypatch):
-    monkeypatch.delenv("SYNTH_CACHE")
-
-
 @pytest.fixture(scope="module")
 def endpoint(make_config, tmp_path_factory):
     """A server of its own: it stays when the run that uses it has ended."""

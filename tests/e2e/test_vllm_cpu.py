@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import mlflow
-import psutil
 import pytest
 
 from synth.chunk import cut
@@ -19,15 +18,10 @@ from synth.models import bundled_model
 from synth.records import Document
 from synth.tokens import Tokenizer
 from tests.conftest import wait_until
+from tests.e2e.conftest import vllm_processes
 from tests.test_chunk import TEXTS, reference
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(autouse=True)
-def keep_cache(monkeypatch):
-    """The bundled model is converted once for this machine, not for each test."""
-    monkeypatch.delenv("SYNTH_CACHE")
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -51,19 +45,6 @@ def default_run(tmp_path_factory):
     return folder
 
 
-def vllm_processes() -> list[psutil.Process]:
-    """Return every process of a managed vLLM: server, engine and workers."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "name", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE
-        and re.search(
-            r"vllm\.entrypoints|VLLM::|synth\.server\.supervisor|kill -KILL 0",
-            " ".join([process.info["name"], *(process.info["cmdline"] or [])]),
-        )
-    ]
-
-
 def test_default_run_makes_valid_pairs(default_run):
     run = default_run / "run"
     record = read_json(run / "run.json")
@@ -83,6 +64,12 @@ def test_default_run_is_in_mlflow(default_run):
     assert run.data.metrics["generate/output_tokens_per_s"] > 0
     assert any(name.startswith("system/cpu") for name in run.data.metrics)
     assert client.list_artifacts(run.info.run_id, "export")
+
+
+def test_memory_plan_comes_true(default_run):
+    memory = read_json(default_run / "run" / "run.json")["server"]["memory"]
+    assert memory["kv_cache_tokens"] > 0
+    assert abs(memory["kv_cache_error_frac"]) < 0.05
 
 
 def test_default_run_leaves_no_process(default_run):
