@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ODD = "a 'b' \"c\" #d \\e"
 EXAMPLES = Path(__file__).with_name("examples.jinja")
-SMALL = ("chunk.size=128", "chunk.overlap=16", "chunk.limit=6", "gen.max_tokens=128")
+SMALL = ("chunk.size=128", "chunk.overlap=16", "chunk.limit=4", "gen.max_tokens=96")
 ASKED = ("qa.engine=synthetic-data-kit", "qa.num_pairs=2", "gen.temperature=0.2")
 CURATE = ("curate.threshold=2.5", "curate.batch_size=1")
 
@@ -108,13 +108,13 @@ def test_baseline_makes_pairs_of_most_chunks(run):
     chunks = {row["id"] for row in read_jsonl(run / "chunks.jsonl")}
     sources = {row["chunk_id"] for row in read_jsonl(run / "pairs.jsonl")}
     assert sources <= chunks
-    assert len(sources) >= 4
+    assert len(sources) >= 3
 
 
 def test_chunk_stays_one_chunk(run):
     said = (run / LOG).read_text()
-    assert said.count("Processing 1 chunks to generate QA pairs") == 6
-    assert said.count("chunks to generate QA pairs") == 6
+    assert said.count("Processing 1 chunks to generate QA pairs") == 4
+    assert said.count("chunks to generate QA pairs") == 4
 
 
 def test_system_check_reaches_the_model(run, tool):
