@@ -266,6 +266,8 @@ class SyntheticDataKit:
             SynthError: what ended the job; single documents and replies that fail are rows of
                 ``failures.jsonl`` instead.
         """
+        if not self._close.alive:
+            raise ConfigError(["this kit was cleaned up; make a new one"])
         names = [docs] if isinstance(docs, str | os.PathLike) else docs
         config = self._compose(self._settings | {"docs": [os.fspath(name) for name in names]})
         data = self._layouts[-1].data if self._layouts else Path("data")

@@ -1,24 +1,31 @@
 """Fixtures: configurations, a tokenizer of our own, the stub server, the program as a process."""
 
+import gc
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import psutil
 import pytest
 import tokenizers
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from synth import SyntheticDataKit
 from synth.config import Config, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
+from synth.models import cache_dir
 from synth.records import Endpoint
 from synth.server.lease import find_port
 from synth.tokens import Tokenizer
@@ -191,6 +198,30 @@ def run_cli(start_cli) -> Callable[..., "subprocess.CompletedProcess[str]"]:
         process = start_cli(*arguments, **environment)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture
+def soak(tmp_path, monkeypatch):
+    """Start, prepare, chunk, generate and stop a kit some times; return what each time has left."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+    def run(times: int, documents: Path, max_generation_tokens: int, **settings: Any) -> list[Any]:
+        held = []
+        for _ in range(times):
+            with SyntheticDataKit(**settings) as kit:
+                kit.prepare_qa_generation(max_generation_tokens=max_generation_tokens)
+                kit.chunk_data(documents / "moon.txt")
+                assert kit.generate(documents)
+            gc.collect()
+            me = psutil.Process()
+            files = sorted([*(tmp_path / "tmp").iterdir(), *(cache_dir() / "logs").iterdir()])
+            held.append((me.num_fds(), me.num_threads(), len(me.children(recursive=True)), files))
+        # What the first time has imported is kept, and is no leak.
+        return [last for first, last in itertools.pairwise(held) if last != first]
 
     return run
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -113,8 +112,9 @@ def test_taken_port_does_not_pass_for_ours(settings):
 
 def test_arguments_reach_vllm(settings):
     flags = {"enable_prefix_caching": False, "hf_overrides": {"a": 1}, "dtype": "float32"}
-    with SyntheticDataKit(**settings, max_seq_length=1024, **flags) as kit:
+    with SyntheticDataKit(**settings, max_seq_length=1024, max_num_seqs=7, **flags) as kit:
         line = arguments_of(kit)
+    assert line[line.index("--max-num-seqs") + 1] == "7"
     assert line[line.index("--max-model-len") + 1] == "1024"
     assert "--no-enable-prefix-caching" in line
     assert line[line.index("--hf-overrides") + 1] == '{"a": 1}'
@@ -166,6 +166,45 @@ def test_failed_start_leaves_nothing_but_its_log(settings, switch, kind, message
         SyntheticDataKit(**settings, **switch)
     assert processes() == before
     assert Path(caught.value.log_path).is_file()
+
+
+def test_length_that_does_not_fit_is_refused_or_shortened_for_all(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tight = [*settings["overrides"], "memory.cpu_kv_cache_gib=0.001"]
+    with pytest.raises(ConfigError, match=r"^max_seq_length=2048: one sequence takes"):
+        SyntheticDataKit(settings["model_name"], overrides=tight)
+    allowed = [*tight, "memory.may_shorten=true"]
+    with SyntheticDataKit(settings["model_name"], overrides=allowed) as kit:
+        assert kit.max_seq_length < 2048
+        with pytest.raises(ConfigError, match=r"max_generation_tokens=1000"):
+            kit.prepare_qa_generation(max_generation_tokens=1000)
+
+
+def test_much_output_does_not_block_the_server(settings, documents, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with SyntheticDataKit(**settings, chatter=1_000_000) as kit:
+        assert kit.generate(documents)
+
+
+def test_program_of_the_user_is_left_alone(settings, tmp_path):
+    code = f"""
+import signal, sys
+handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+from synth import SyntheticDataKit
+SyntheticDataKit({str(settings["model_name"])!r}, overrides={settings["overrides"]!r}).cleanup()
+assert handlers == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+assert not {{"torch", "ray", "vllm", "transformers"}} & set(sys.modules)
+"""
+    run = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_kit_that_was_cleaned_up_says_so(settings, documents):
+    kit = SyntheticDataKit(**settings)
+    kit.cleanup()
+    with pytest.raises(RuntimeError, match="make a new one"):
+        kit.generate(documents)
 
 
 def test_key_of_the_environment_is_not_asked_for(settings, monkeypatch):
@@ -313,26 +352,5 @@ def test_ctrl_c_while_waiting_leaves_nothing(settings):
     assert processes() == before
 
 
-def test_soak_leaves_nothing(settings, documents, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-
-    def cycle():
-        with SyntheticDataKit(**settings) as kit:
-            kit.prepare_qa_generation(max_generation_tokens=900)
-            kit.chunk_data(documents / "moon.txt")
-            assert kit.generate(documents)
-
-    def held():
-        gc.collect()
-        me = psutil.Process()
-        logs = Path(os.environ["SYNTH_CACHE"]) / "logs"
-        files = sorted([*(tmp_path / "tmp").iterdir(), *logs.iterdir()])
-        return me.num_fds(), me.num_threads(), len(processes()), files
-
-    cycle()  # what is imported once and kept is no leak
-    before = held()
-    for _ in range(4):
-        cycle()
-    assert held() == before
+def test_soak_leaves_nothing(settings, documents, soak):
+    assert soak(5, documents, **settings, max_generation_tokens=900) == []

@@ -4,22 +4,18 @@ import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from synth.external import LOG, QA_CONFIG, find_tool
 from synth.io import read_json, read_jsonl, write_json
-from synth.memory import probe_machine
+from synth.loop import run_async
 from synth.models import resolve_model
-from synth.process import ProcessGroup
 from synth.qa_config import Layout, write_qa_config
-from synth.records import Endpoint
-from synth.server.command import build_command
-from synth.server.lease import find_port
-from tests.conftest import wait_until
+from synth.server.launch import Launch
+from synth.server.lease import open_session
+from synth.serving import plan_serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -34,25 +30,10 @@ CURATE = ("curate.threshold=2.5", "curate.batch_size=1")
 def endpoint(make_config, tmp_path_factory):
     """A server of its own: it stays when the run that uses it has ended."""
     config = make_config(f"server.engine_args={{chat-template: {EXAMPLES}}}")
-    command = build_command(config, resolve_model(config.model), probe_machine())
-    port = find_port("127.0.0.1", 0)
-    where = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "m"]
-    env = os.environ | command.env | {"VLLM_API_KEY": "key"}
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    server = ProcessGroup([*command.argv, *where], env, log)
-    try:
-        wait_until(lambda: is_healthy(port) or server.poll() is not None, 300)
-        assert server.poll() is None, log.read_text()
-        yield Endpoint(f"http://127.0.0.1:{port}/v1", "m", "key")
-    finally:
-        server.stop(3)
-
-
-def is_healthy(port):
-    try:
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}/health").status == 200
-    except urllib.error.URLError:
-        return False
+    with open_session() as session:
+        serving = plan_serving(config, resolve_model(config.model), session.machine())
+        launch = Launch(session, serving.commands, tmp_path_factory.mktemp("vllm") / "log")
+        yield run_async(lambda: launch.wait_until_ready(300))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +45,7 @@ def run(endpoint, tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-m", "synth", *where, *SMALL, *ASKED, *CURATE, "tracking=none"],
         cwd=folder,
-        env=os.environ | {"OPENAI_API_KEY": "key"},
+        env=os.environ | {"OPENAI_API_KEY": endpoint.api_key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,11 +60,11 @@ def tool(make_config):
     """Run synthetic-data-kit by hand with a config of ours; return what it said."""
     command = find_tool(make_config().qa)
 
-    def call(config, *arguments):
+    def call(endpoint, config, *arguments):
         done = subprocess.run(
             [*command, "-c", config, *arguments],
             cwd=config.parent,
-            env=os.environ | {"API_ENDPOINT_KEY": "key", "COLUMNS": "10000"},
+            env=os.environ | {"API_ENDPOINT_KEY": endpoint.api_key, "COLUMNS": "10000"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,12 +76,12 @@ def tool(make_config):
 
 
 @pytest.fixture(scope="module")
-def curated(run, tool):
+def curated(endpoint, run, tool):
     """What ``curate`` said to the pairs of the run's files, taken together, and what it made."""
     outputs = [read_json(path) for path in (run / "data" / "generated").glob("*_qa_pairs.json")]
     pairs = [pair for output in outputs for pair in output["qa_pairs"]]
     write_json(run / "data" / "generated" / "all.json", {"summary": "", "qa_pairs": pairs})
-    said = tool(run / QA_CONFIG, "curate", run / "data" / "generated" / "all.json")
+    said = tool(endpoint, run / QA_CONFIG, "curate", run / "data" / "generated" / "all.json")
     return said, read_json(run / "data" / "curated" / "all_cleaned.json")["qa_pairs"]
 
 
@@ -117,15 +98,15 @@ def test_chunk_stays_one_chunk(run):
     assert said.count("chunks to generate QA pairs") == 4
 
 
-def test_system_check_reaches_the_model(run, tool):
-    assert "API endpoint access confirmed" in tool(run / QA_CONFIG, "system-check")
+def test_system_check_reaches_the_model(endpoint, run, tool):
+    assert "API endpoint access confirmed" in tool(endpoint, run / QA_CONFIG, "system-check")
 
 
-def test_create_by_hand_writes_where_the_config_says(run, tool):
+def test_create_by_hand_writes_where_the_config_says(endpoint, run, tool):
     chunk = min((run / "data" / "parsed").iterdir())
     output = run / "data" / "generated" / f"{chunk.stem}_qa_pairs.json"
     output.unlink(missing_ok=True)
-    tool(run / QA_CONFIG, "create", chunk, "--type", "qa")
+    tool(endpoint, run / QA_CONFIG, "create", chunk, "--type", "qa")
     assert read_json(output)["summary"]
 
 
@@ -137,8 +118,9 @@ def test_curate_applies_the_threshold_of_the_run(curated):
 
 
 @pytest.mark.parametrize("form", ["ft", "alpaca", "chatml"])
-def test_every_form_has_content(run, tool, curated, form):
-    tool(run / QA_CONFIG, "save-as", run / "data" / "curated" / "all_cleaned.json", "-f", form)
+def test_every_form_has_content(endpoint, run, tool, curated, form):
+    source = run / "data" / "curated" / "all_cleaned.json"
+    tool(endpoint, run / QA_CONFIG, "save-as", source, "-f", form)
     text = (run / "data" / "final" / f"all_cleaned_{form}.json").read_text()
     rows = text.splitlines() if form == "chatml" else json.loads(text)
     assert len(rows) == len(curated[1])
@@ -147,10 +129,11 @@ def test_every_form_has_content(run, tool, curated, form):
 def test_threshold_is_exact(serve, tool, make_config, tmp_path):
     config = make_config("curate.threshold=6.5")
     layout = Layout(tmp_path / ODD / "c.yaml", tmp_path / ODD)
-    write_qa_config(config, serve("--ratings", "6,7,6.5,6.4"), layout)
+    endpoint = serve("--ratings", "6,7,6.5,6.4")
+    write_qa_config(config, endpoint, layout)
     pairs = [{"question": f"{n}?", "answer": "Yes."} for n in range(4)]
     source = tmp_path / "pairs.json"
     source.write_text(json.dumps({"summary": "", "qa_pairs": pairs}))
-    tool(layout.path, "curate", source)
+    tool(endpoint, layout.path, "curate", source)
     kept = read_json(tmp_path / ODD / "curated" / "pairs_cleaned.json")["qa_pairs"]
     assert [pair["rating"] for pair in kept] == [7, 6.5]
