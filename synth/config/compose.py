@@ -1,4 +1,4 @@
-"""A configuration without a command line: for the Python class and for tests."""
+"""A configuration without a command line: for the Python class, the doctor and tests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from synth.errors import ServerOutOfMemory
+from synth.errors import ServerOutOfMemory, ServerTimeout
 from synth.records import Endpoint
 from synth.server import ready
 from synth.server.command import Command
-from synth.server.lease import Server, Session
+from synth.server.lease import Server, Session, stop
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,9 @@ class Launch:
         while True:
             try:
                 return await ready.wait_until_ready(self.server, timeout_s)
+            except ServerTimeout:
+                await asyncio.to_thread(stop, self.server, at_once=True)
+                raise
             except ServerOutOfMemory as error:
                 if self._rung + 1 == len(self._ladder):
                     raise

@@ -202,11 +202,15 @@ def open_session(*, with_key: bool = True) -> Iterator[Session]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def stop(server: Server) -> None:
-    """End the server and everything it started; return when it is gone."""
+def stop(server: Server, *, at_once: bool = False) -> None:
+    """End the server and everything it started; return when it is gone.
+
+    Args:
+        at_once: give it no time for an orderly end: it has served nobody yet.
+    """
     supervisor = read_json(server.folder / "state.json")["supervisor"]
     with suppress(ProcessLookupError):
-        os.kill(supervisor, signal.SIGTERM)
+        os.kill(supervisor, signal.SIGINT if at_once else signal.SIGTERM)
     deadline = time.monotonic() + 2 * _GRACE_S + 5
     while _is_alive(supervisor) and time.monotonic() < deadline:
         time.sleep(0.05)

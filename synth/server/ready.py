@@ -34,7 +34,10 @@ async def wait_until_ready(server: Server, timeout_s: float) -> Endpoint:
             if (code := server.poll()) is not None:
                 raise _start_error(code, server.log_path)
             if time.monotonic() >= deadline:
-                message = f"the server was not ready within server.timeout_s={timeout_s:g}"
+                message = (
+                    f"the server was not ready within server.timeout_s={timeout_s:g}: raise it if "
+                    "the log shows progress"
+                )
                 raise ServerTimeout(*_explain(message, server.log_path))
             await asyncio.wait({probe}, timeout=_POLL_S)
         await probe

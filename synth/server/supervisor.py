@@ -3,8 +3,8 @@
 ``python -m synth.server.supervisor`` reads one JSON object from standard input (so that no secret
 is on a command line or in a file): ``argv``, ``env`` (whole environment), ``log_path``, ``folder``
 (where it writes ``state.json``), ``alive`` (a file that the session keeps locked) and ``grace_s``.
-It ends the server when that lock is free, on SIGTERM, and when the server ends by itself; its last
-act is to write the exit code into ``state.json``.
+It ends the server when that lock is free, on SIGTERM, on SIGINT (without a grace), and when the
+server ends by itself; its last act is to write the exit code into ``state.json``.
 """
 
 import json
@@ -31,6 +31,7 @@ def main() -> None:
         os._exit(0)  # synth waits for this one; the other is nobody's child
     os.setsid()
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
     state_path, alive = Path(spec["folder"]) / "state.json", Path(spec["alive"])
     state: dict[str, Any] = {"supervisor": os.getpid(), "returncode": None}
     try:
@@ -42,6 +43,8 @@ def main() -> None:
     try:
         write_json(state_path, state)
         _watch(process, alive)
+    except KeyboardInterrupt:
+        spec["grace_s"] = 0
     finally:
         code = process.poll()
         process.stop(spec["grace_s"])

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from synth.errors import ServerOutOfMemory, ServerStartError
+from synth.errors import ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.server.command import Command
 from synth.server.launch import Launch
 from synth.server.lease import open_session
-from tests.conftest import STUB
+from tests.conftest import STUB, is_running
 
 
 def ladder(limit, *sequences, switches=()):
@@ -62,6 +62,15 @@ def test_other_failures_do_not_step_down(session, tmp_path):
     with pytest.raises(ServerStartError, match="ImportError: no"):
         wait(launch)
     assert launch.steps_down == []
+
+
+def test_server_that_hangs_is_gone_when_the_error_comes(session, tmp_path):
+    child = tmp_path / "child"
+    stubborn = ("--hang", "--ignore-sigterm", "--spawn-child", str(child))
+    launch = Launch(session, ladder(99, 4, switches=stubborn), tmp_path / "server.log")
+    with pytest.raises(ServerTimeout):
+        asyncio.run(launch.wait_until_ready(2))
+    assert not is_running(int(child.read_text()))
 
 
 def test_smaller_server_that_runs_is_used_again(session, tmp_path):
