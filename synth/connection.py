@@ -78,15 +78,13 @@ class Connection:
             await ready.watch(self._launch.server)
 
     async def _await_managed(self, launch: Launch) -> Endpoint:
-        endpoint = await launch.wait_until_ready(self._settings.timeout_s)
+        try:
+            endpoint = await launch.wait_until_ready(self._settings.timeout_s)
+        finally:
+            self.facts |= {"takes": launch.command.takes, "steps_down": launch.steps_down}
         server = launch.server
         startup_s = 0.0 if server.was_reused else time.monotonic() - server.launched
-        self.facts |= {
-            "startup_s": round(startup_s, 3),
-            "was_reused": server.was_reused,
-            "takes": launch.command.takes,
-            "steps_down": launch.steps_down,
-        }
+        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": server.was_reused}
         memory = compare_memory(launch.command.expected, await read_kv_cache(endpoint))
         self.facts["memory"] = memory
         metrics = {"startup_s": startup_s, "n_steps_down": len(launch.steps_down), **memory}

@@ -112,6 +112,16 @@ def test_out_of_memory_steps_down_and_the_sweep_stays_there(run_cli, stub, tmp_p
     assert second["takes"] == first["takes"]
 
 
+def test_end_of_the_ladder_is_recorded(run_cli, stub, run_dir):
+    done = run_cli(*stub, "server.engine_args={out-of-memory-above: 1}")
+    assert fails(done, "ran out of memory", "OutOfMemoryError")
+    record = read_json(run_dir / "run.json")
+    assert (record["status"], len(record["server"]["steps_down"])) == ("FAILED", 3)
+    assert {path.name for path in run_dir.glob("server*.log")} == {
+        *("server.1.log", "server.2.log", "server.3.log", "server.log")
+    }
+
+
 def test_what_can_not_fit_is_refused_before_anything_starts(run_cli, stub, run_dir):
     done = run_cli(*stub, "memory.cpu_kv_cache_gib=0.001")
     assert fails(done, "model.max_seq_length=2048", "set memory.cpu_kv_cache_gib=")

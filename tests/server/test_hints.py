@@ -2,7 +2,7 @@
 
 import pytest
 
-from synth.server.hints import cause, hint, tail
+from synth.server.hints import cause, hint, is_out_of_memory, tail
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,28 @@ def test_unknown_cause_gives_none():
 def test_first_exception_is_the_cause():
     text = "(Worker pid=1) ERROR RuntimeError: root\nERROR EngineDeadError: follows"
     assert cause(text) == "RuntimeError: root"
+
+
+def test_advice_that_names_an_exception_is_no_cause():
+    text = "may cause `OSError: [Errno 24] Too many open files`.\nRuntimeError: root"
+    assert cause(text) == "RuntimeError: root"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7077888 bytes", True),
+        ("torch.OutOfMemoryError: CUDA out of memory.", True),
+        ("ValueError: No available memory for the cache blocks.", False),
+        ("ImportError: no", False),
+    ],
+)
+def test_memory_that_a_smaller_start_needs_less_of(line, expected):
+    assert is_out_of_memory(line) is expected
+
+
+def test_killed_server_hints_at_the_kernel():
+    assert "dmesg" in hint("INFO loading", -9)
 
 
 def test_tail_is_the_end(tmp_path):
