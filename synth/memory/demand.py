@@ -38,6 +38,12 @@ class Task:
         """Over how many GPUs each layer is spread."""
         return self.count_flag("tensor-parallel-size") or 1
 
+    @property
+    def quantization(self) -> str | None:
+        """How the weights are packed, where vLLM must be told."""
+        model = self.config.model
+        return resolve_quantization(model.quantization, model.name, self.model)
+
     def flag(self, name: str) -> Any:
         """Return a flag of vLLM that the user gave, or None."""
         given = self.config.server.engine_args
@@ -82,9 +88,7 @@ def assess(task: Task, load: Load) -> Demand | None:
     """Return the demand of a model; None if its shape is unknown."""
     shape = read_shape(task.model)
     value_bytes = _BYTES.get(load.dtype or "float16", 2)
-    model = task.config.model
-    quantization = resolve_quantization(model.quantization, model.name, task.model)
-    weights = count_weight_bytes(task.model, task.stored_bytes, quantization, value_bytes)
+    weights = count_weight_bytes(task.model, task.stored_bytes, task.quantization, value_bytes)
     cache_bytes = _cache_value_bytes(task, value_bytes)
     if shape is None or weights is None or cache_bytes is None:
         return None

@@ -61,6 +61,11 @@ def check_formats(task: Task) -> None:
         problems.append(f"memory.float8_kv_cache=true: {device} can't; set it to false")
     if old and task.config.model.dtype == "bfloat16":
         problems.append(f"model.dtype=bfloat16: {old[0].name} can't; set model.dtype=float16")
+    if task.machine.is_cpu_build and task.quantization == "bitsandbytes":
+        problems.append(
+            f"model.name={task.config.model.name}: the CPU build of vLLM can't read what "
+            "bitsandbytes has packed; choose a model that is not in its 4 bits"
+        )
     if task.machine.gpus and len(task.machine.gpus) < task.n_gpus:
         problems.append(
             f"server.engine_args.tensor-parallel-size={task.n_gpus}: there are "

@@ -17,7 +17,6 @@ from synth.memory.demand import Demand, Load, Task, assess
 from synth.memory.fit import Room, check_formats, check_share, find_length
 from synth.memory.machine import GIB, Gpu, Machine, choose_cpu_dtype
 from synth.memory.shape import text_config
-from synth.memory.weights import resolve_quantization
 
 VLLM_UTILIZATION = 0.92
 """vLLM 0.32's own share of a GPU: config/cache.py."""
@@ -195,8 +194,6 @@ def _plan_gpu(task: Task) -> Plan:
 def _ask_unsloth(task: Task, gpu: Gpu) -> unsloth.Figures:
     config, memory = task.config, task.config.memory
     stored = text_config(task.model).get("quantization_config") or {}
-    name = config.model.name
-    quantization = resolve_quantization(config.model.quantization, name, task.model)
     factors = {"bitsandbytes": unsloth.BITSANDBYTES_FACTOR, "fp8": unsloth.FP8_FACTOR}
     request = unsloth.Request(
         free_gib=gpu.free_gib,
@@ -205,7 +202,7 @@ def _ask_unsloth(task: Task, gpu: Gpu) -> unsloth.Figures:
         max_seq_length=config.model.max_seq_length,
         float8_kv_cache=memory.float8_kv_cache,
         conservativeness=memory.conservativeness,
-        quantization_factor=factors.get(quantization or stored.get("quant_method", ""), 1.0),
+        quantization_factor=factors.get(task.quantization or stored.get("quant_method", ""), 1.0),
     )
     try:
         return unsloth.compute_figures(text_config(task.model), request)

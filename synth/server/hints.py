@@ -82,7 +82,9 @@ _KILLED = (
     "smaller model or a smaller KV cache."
 )
 
-_EXCEPTION = re.compile(r"(?<![`\w.])([\w.]*(?:Error|Exception): \S.{0,300})")
+_EXCEPTION = re.compile(
+    r"(?<![`\w.])([\w.]*(?:Error|Exception)(?:: \S.{0,300}|[ \t]*$))", re.MULTILINE
+)
 
 
 def tail(path: Path, n_lines: int = 20) -> str:

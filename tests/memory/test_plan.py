@@ -291,3 +291,8 @@ def test_table_says_what_is_expected(plan):
     assert lines[0] == (
         "memory    device    NVIDIA H200, 139.0 of 139.8 GiB free, utilisation 0.92 (mode auto)"
     )
+
+
+@pytest.mark.parametrize("override", ["model.quantization=bitsandbytes", "model.name=x/y-bnb-4bit"])
+def test_four_bits_of_bitsandbytes_need_a_gpu(refusal, override):
+    assert "can't read what bitsandbytes has packed" in refusal(CPU, "smollm2-135m", override)

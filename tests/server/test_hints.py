@@ -32,6 +32,11 @@ def test_first_exception_is_the_cause():
     assert cause(text) == "RuntimeError: root"
 
 
+def test_exception_without_a_message_is_a_cause():
+    text = "    raise RuntimeError(\n[core.py:1] AssertionError\nRuntimeError: see above"
+    assert cause(text) == "AssertionError"
+
+
 def test_advice_that_names_an_exception_is_no_cause():
     text = "may cause `OSError: [Errno 24] Too many open files`.\nRuntimeError: root"
     assert cause(text) == "RuntimeError: root"
