@@ -96,8 +96,9 @@ def _sections(
     return {
         "llm": {"provider": "api-endpoint"},
         "vllm": {**server, "port": _port(base), "sleep_time": 0.1},
-        # Its key is read from the environment, API_ENDPOINT_KEY: no secret stands in this file.
-        "api-endpoint": {**server, "api_key": None, "sleep_time": 0.1},
+        # A key is read from the environment, API_ENDPOINT_KEY: no secret stands in this file. Where
+        # there is none, the tool's client wants a word all the same.
+        "api-endpoint": {**server, "api_key": _placeholder(endpoint), "sleep_time": 0.1},
         "generation": {
             "temperature": config.gen.temperature,
             "top_p": config.gen.top_p,
@@ -123,6 +124,10 @@ def _sections(
             "cot_enhancement": _ENHANCEMENT,
         },
     }
+
+
+def _placeholder(endpoint: Endpoint | None) -> str | None:
+    return "none" if endpoint is not None and endpoint.api_key is None else None
 
 
 def _paths(layout: Layout) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from synth import SyntheticDataKit
 from synth.external import LOG, QA_CONFIG, find_tool
 from synth.io import read_json, read_jsonl, write_json
 from synth.loop import run_async
@@ -16,6 +17,7 @@ from synth.qa_config import Layout, write_qa_config
 from synth.server.launch import Launch
 from synth.server.lease import open_session
 from synth.serving import plan_serving
+from tests.conftest import STUB
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -61,10 +63,11 @@ def tool(make_config):
     command = find_tool(make_config().qa)
 
     def call(endpoint, config, *arguments):
+        key = {"API_ENDPOINT_KEY": endpoint.api_key} if endpoint.api_key else {}
         done = subprocess.run(
             [*command, "-c", config, *arguments],
             cwd=config.parent,
-            env=os.environ | {"API_ENDPOINT_KEY": endpoint.api_key, "COLUMNS": "10000"},
+            env=os.environ | {"COLUMNS": "10000"} | key,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -137,3 +140,16 @@ def test_threshold_is_exact(serve, tool, make_config, tmp_path):
     tool(endpoint, layout.path, "curate", source)
     kept = read_json(tmp_path / ODD / "curated" / "pairs_cleaned.json")["qa_pairs"]
     assert [pair["rating"] for pair in kept] == [7, 6.5]
+
+
+def test_config_of_the_class_works_without_a_key(tool, model_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("The sea is salt. " * 20)
+    stub = f"server.command=[{sys.executable},{STUB}]"
+    with SyntheticDataKit(model_dir, overrides=[stub]) as kit:
+        kit.prepare_qa_generation()
+        (chunk,) = kit.chunk_data("a.txt")
+        config = tmp_path / QA_CONFIG
+        assert "API endpoint access confirmed" in tool(kit.endpoint, config, "system-check")
+        tool(kit.endpoint, config, "create", chunk, "--type", "qa")
+    assert len(read_json(tmp_path / "data/generated/a_0_qa_pairs.json")["qa_pairs"]) == 3
