@@ -7,15 +7,15 @@ does otherwise, and why, is in docs/kit.md.
 
 import logging
 import os
-import re
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from synth.arguments import as_keys, flags_as_keys, named_as_arguments
 from synth.chunk import cut
 from synth.chunk_files import is_chunk, write_chunks
 from synth.config import Config, compose
@@ -28,7 +28,6 @@ from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
 from synth.records import Endpoint, Pair
 from synth.server import ready
-from synth.server.command import KEYS_OF_FLAGS
 from synth.server.launch import Launch
 from synth.server.lease import open_session
 from synth.serving import plan_serving
@@ -37,25 +36,6 @@ from synth.tokens import Tokenizer
 log = logging.getLogger(__name__)
 
 Filename = str | os.PathLike[str]
-
-_KEYS = {
-    "model_name": "model.name",
-    "max_seq_length": "model.max_seq_length",
-    "gpu_memory_utilization": "memory.gpu_memory_utilization",
-    "float8_kv_cache": "memory.float8_kv_cache",
-    "conservativeness": "memory.conservativeness",
-    "token": "model.token",
-    "timeout": "server.timeout_s",
-    "max_generation_tokens": "gen.max_tokens",
-    "temperature": "gen.temperature",
-    "top_p": "gen.top_p",
-    "overlap": "chunk.overlap",
-    "default_num_pairs": "qa.num_pairs",
-    "cleanup_threshold": "curate.threshold",
-    "cleanup_batch_size": "curate.batch_size",
-    "cleanup_temperature": "curate.temperature",
-}
-"""The configuration key behind each argument."""
 
 _CONFIG_NAME = "synthetic_data_kit_config.yaml"
 _UNPREPARED = {"chunk.size": 8, "chunk.overlap": 0, "gen.max_tokens": 16}
@@ -112,7 +92,7 @@ class SyntheticDataKit:
             ServerError: the server did not start (a RuntimeError).
         """
         self._overrides = ["memory=unsloth", "chunk=full", "tracking=none", *overrides]
-        self._values: dict[str, object] = _keys(
+        self._values: dict[str, object] = as_keys(
             model_name=model_name,
             max_seq_length=max_seq_length,
             gpu_memory_utilization=gpu_memory_utilization,
@@ -120,7 +100,7 @@ class SyntheticDataKit:
             conservativeness=conservativeness,
             token=token,
             timeout=float("inf") if timeout is None else timeout,
-        ) | _flags(kwargs)
+        ) | flags_as_keys(kwargs)
         self._settings: dict[str, object] = {}
         self._prepared: Config | None = None
         self._layouts: list[Layout] = []
@@ -197,7 +177,7 @@ class SyntheticDataKit:
         Raises:
             ConfigError: with all settings that are wrong (a ValueError and a RuntimeError).
         """
-        settings = _keys(
+        settings = as_keys(
             max_generation_tokens=max_generation_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -273,13 +253,13 @@ class SyntheticDataKit:
         data = self._layouts[-1].data if self._layouts else Path("data")
         now = datetime.now().astimezone()
         run = Path(folder or data / "runs" / f"{now:%Y-%m-%d_%H-%M-%S-%f}").absolute()
-        with _named_as_arguments():
+        with named_as_arguments():
             run_job(config, run, self._session)
         return [Pair(**row) for row in read_jsonl(run / "pairs.jsonl")]
 
     def _start(self) -> None:
         config = self._compose(_UNPREPARED)
-        with _named_as_arguments():
+        with named_as_arguments():
             model = resolve_model(config.model)
             self._session = self._stack.enter_context(open_session(with_key=False))
             serving = plan_serving(config, model, self._session.machine())
@@ -298,7 +278,7 @@ class SyntheticDataKit:
         return bool(self._close.alive and run_async(lambda: ready.is_ready(self.endpoint)))
 
     def _compose(self, settings: Mapping[str, object]) -> Config:
-        with _named_as_arguments():
+        with named_as_arguments():
             return compose(self._overrides, {**self._values, **settings})
 
     def _write_config(self) -> None:
@@ -315,45 +295,3 @@ def _close(stack: ExitStack, owner: int) -> None:
 def _remove_logs(log_path: Path) -> None:
     for path in log_path.parent.glob(f"{log_path.stem}.*"):
         path.unlink(missing_ok=True)
-
-
-def _keys(**arguments: object) -> dict[str, object]:
-    return {_KEYS[name]: _plain(value) for name, value in arguments.items()}
-
-
-def _flags(arguments: dict[str, Any]) -> dict[str, object]:
-    """Sort vLLM's flags: those that have a key of their own, and the others."""
-    names = {name: name.replace("_", "-") for name in arguments}
-    own = {
-        key: _plain(arguments[name])
-        for name, flag in names.items()
-        if (key := KEYS_OF_FLAGS.get(flag))
-    }
-    others = {
-        flag: _plain(arguments[name]) for name, flag in names.items() if not KEYS_OF_FLAGS.get(flag)
-    }
-    return own | {"server.engine_args": others}
-
-
-def _plain(value: Any) -> Any:
-    """Return paths as text and numbers of numpy as Python's."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value.item() if hasattr(value, "item") else value
-
-
-@contextmanager
-def _named_as_arguments() -> Iterator[None]:
-    """Name a setting in an error as the caller has typed it: max_generation_tokens, say."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError([_as_argument(problem) for problem in error.problems]) from error
-
-
-def _as_argument(problem: str) -> str:
-    if problem.startswith("unknown key"):  # of an override, which is typed as a key
-        return problem
-    for name, key in _KEYS.items():
-        problem = re.sub(rf"\b{re.escape(key)}\b", name, problem)
-    return problem
