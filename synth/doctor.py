@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -47,7 +48,7 @@ def examine(config: Config) -> list[Finding]:
     findings += _checked("documents", lambda: _documents(config))
     findings += _checked("prompt", lambda: _prompt(config))
     if config.server.kind == "external":
-        findings.append(Finding("server", f"external, at {config.server.api_base}"))
+        findings.append(_external(f"{config.server.api_base}".rstrip("/")))
     else:
         findings += _checked("model", lambda: _model(config, machine))
         findings += _checked("server", lambda: _server(config))
@@ -167,8 +168,14 @@ def _server(config: Config) -> Iterator[Finding]:
     yield Finding("server", f"vLLM on {where}")
 
 
+def _external(url: str) -> Finding:
+    if _answers(f"{url}/models"):
+        return Finding("server", f"external, {_hide_password(url)} answers")
+    return Finding("server", f"external, {_hide_password(url)} does not answer", is_wrong=True)
+
+
 def _tracking(config: Config) -> Iterator[Finding]:
-    uri, shown = config.tracking.uri, re.sub("//[^/@]*@", "//…@", config.tracking.uri)
+    uri, shown = config.tracking.uri, _hide_password(config.tracking.uri)
     if config.tracking.kind == "none":
         yield Finding("tracking", "none")
     elif uri.startswith("sqlite:///") and not _is_writable(Path(uri.removeprefix("sqlite:///"))):
@@ -187,9 +194,15 @@ def _is_writable(path: Path) -> bool:
 def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(url, timeout=_TIMEOUT_S).close()  # noqa: S310  (the user's own)
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)  # it is there, and wants a key
     except OSError:
         return False
     return True
+
+
+def _hide_password(url: str) -> str:
+    return re.sub("//[^/@]*@", "//…@", url)
 
 
 def _existing(path: Path) -> Path:

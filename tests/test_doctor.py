@@ -63,6 +63,13 @@ def test_hub_that_can_not_be_reached_is_told(examine_stub, monkeypatch):
     assert topics["model"][1]
 
 
+def test_external_endpoint_is_asked(examine_stub, serve):
+    up = examine_stub("server=external", f"server.api_base={serve().base_url}")["server"]
+    down = examine_stub("server=external", "server.api_base=http://127.0.0.1:9/v1")["server"]
+    assert ("answers" in up[0], up[1]) == (True, False)
+    assert ("does not answer" in down[0], down[1]) == (True, True)
+
+
 def test_password_of_the_tracker_is_not_shown(examine_stub):
     text, _ = examine_stub("tracking=mlflow", "tracking.uri=http://me:marked@127.0.0.1:9")[
         "tracking"
