@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+from synth.config import Config, compose, keys_set_by
 from synth.errors import ConfigError
 from synth.server.command import KEYS_OF_FLAGS
 
@@ -29,27 +31,53 @@ _KEYS = {
 """The configuration key behind each argument."""
 
 
-def as_keys(**arguments: object) -> dict[str, object]:
-    """Return the value of each configuration key that an argument stands for."""
-    return {_KEYS[name]: _plain(value) for name, value in arguments.items()}
+@dataclass(frozen=True)
+class Arguments:
+    """What a caller has given: arguments, and overrides, which win over them."""
 
+    overrides: Sequence[str]
+    overridden: frozenset[str]
+    """Keys that the overrides set."""
+    values: Mapping[str, object] = field(default_factory=dict)
 
-def flags_as_keys(flags: Mapping[str, Any]) -> dict[str, object]:
-    """Return the configuration keys for flags of vLLM: ``server.engine_args`` or one of their own."""
-    named = {name.replace("_", "-"): _plain(value) for name, value in flags.items()}
-    keys = {KEYS_OF_FLAGS[flag]: value for flag, value in named.items() if KEYS_OF_FLAGS.get(flag)}
-    return keys | {
-        "server.engine_args": {
-            flag: value for flag, value in named.items() if not KEYS_OF_FLAGS.get(flag)
+    @classmethod
+    def below(cls, overrides: Sequence[str], base: Sequence[str]) -> Self:
+        """Return no arguments yet; ``base`` are overrides that those of the caller win over."""
+        return cls([*base, *overrides], keys_set_by(overrides, base))
+
+    def given(self, **arguments: object) -> Self:
+        """Return these and more arguments."""
+        more = {_KEYS[name]: _plain(value) for name, value in arguments.items()}
+        return replace(self, values={**self.values, **more})
+
+    def given_flags(self, flags: Mapping[str, object]) -> Self:
+        """Return these and flags of vLLM, each by a key of its own or in ``server.engine_args``."""
+        named = {name.replace("_", "-"): _plain(value) for name, value in flags.items()}
+        more = {
+            KEYS_OF_FLAGS.get(flag) or f"server.engine_args.{flag}": value
+            for flag, value in named.items()
         }
-    }
+        return replace(self, values={**self.values, **more})
+
+    def compose(self, settled: Mapping[str, object]) -> Config:
+        """Return the configuration.
+
+        Args:
+            settled: keys that neither an argument nor an override changes any more.
+
+        Raises:
+            ConfigError: with all problems, settings named as arguments.
+        """
+        asked = {key: value for key, value in self.values.items() if key not in self.overridden}
+        with named_as_arguments():
+            return compose(self.overrides, {**asked, **settled})
 
 
 def _plain(value: Any) -> Any:
     """Return paths as text and numbers of numpy as Python's."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.item() if hasattr(value, "item") else value
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """``python -m synth doctor …``: what this machine has, what a run would do, and what is wrong.
 
-Nothing is started, downloaded or written but small files in the cache. One line a finding.
+No server is started. The first time, the bundled model is unpacked and vLLM is asked for its flags,
+as a run would do. One line a finding.
 """
 
+import http.client
 import importlib.metadata
 import os
 import re
@@ -19,6 +21,7 @@ from rich.table import Table
 
 from synth.config import Config
 from synth.errors import SynthError
+from synth.external import find_program
 from synth.ingest import find_documents
 from synth.memory import GIB, Machine, describe_plan, make_plan, probe_machine
 from synth.models import cache_dir, needs_hub, resolve_model
@@ -134,6 +137,8 @@ def _documents(config: Config) -> Iterator[Finding]:
 
 def _prompt(config: Config) -> Iterator[Finding]:
     Prompt(config.qa)
+    if config.qa.engine == "synthetic-data-kit":
+        yield Finding("tool", f"synthetic-data-kit, by {find_program(config.qa)}")
     yield Finding(
         "prompt", f"{config.qa.num_pairs} pairs a chunk, temperature {config.gen.temperature:g}"
     )
@@ -156,7 +161,7 @@ def _model(config: Config, machine: Machine) -> Iterator[Finding]:
 def _hub(config: Config) -> Finding:
     url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     if not _answers(url):
-        return Finding("hub", f"{url} can't be reached; what is cached can be used", is_wrong=True)
+        return Finding("hub", f"{url} can't be reached; what is cached can be used")
     has_token = bool(config.model.token or os.environ.get("HF_TOKEN"))
     return Finding("hub", f"{url} answers; a token is {'set' if has_token else 'not set'}")
 
@@ -196,7 +201,7 @@ def _answers(url: str) -> bool:
         urllib.request.urlopen(url, timeout=_TIMEOUT_S).close()  # noqa: S310  (the user's own)
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)  # it is there, and wants a key
-    except OSError:
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
 

@@ -39,7 +39,26 @@ QA_CONFIG = "synthetic_data_kit_config.yaml"
 LOG = "synthetic_data_kit.log"
 OUTPUT = "data/generated"
 _POLL_S = 0.1
-_NOT_ITS_OWN = {"HF_TOKEN", "OPENAI_API_KEY", "PYTHONHOME", "PYTHONPATH", "SYNTH_SESSION_KEY"}
+_NOT_ITS_OWN = ("HF_TOKEN", "OPENAI_API_KEY", "PYTHONHOME", "PYTHONPATH", "SYNTH_")
+"""How variables begin that it does not get to see: secrets, and paths of our environment."""
+
+
+def find_program(config: QaConfig) -> str:
+    """Return the path of what starts synthetic-data-kit: that of ``qa.command``, or uv.
+
+    Raises:
+        ConfigError: if there is no such program.
+    """
+    if config.command is not None:
+        program = shutil.which(config.command[0]) if config.command else None
+        if program is None:
+            raise ConfigError([f"qa.command={config.command}: there is no such program"])
+        return str(Path(program).absolute())  # it works in another folder
+    places = (os.environ.get("PATH", ""), Path(sys.executable).parent, cache_dir() / "tools/bin")
+    uv = shutil.which("uv", path=os.pathsep.join(map(str, places)))
+    if uv is None:
+        raise ConfigError(["qa.engine=synthetic-data-kit needs uv: install it, or set qa.command"])
+    return uv
 
 
 def find_tool(config: QaConfig) -> list[str]:
@@ -48,22 +67,16 @@ def find_tool(config: QaConfig) -> list[str]:
     Raises:
         ConfigError: if there is no such command, no uv, or nowhere to install it from.
     """
+    program = find_program(config)
     if config.command is not None:
-        program = shutil.which(config.command[0]) if config.command else None
-        if program is None:
-            raise ConfigError([f"qa.command={config.command}: there is no such program"])
-        return [str(Path(program).absolute()), *config.command[1:]]  # it works in another folder
+        return [program, *config.command[1:]]
     # In an environment of its own: beside vLLM it would change what vLLM has.
-    places = (os.environ.get("PATH", ""), Path(sys.executable).parent, cache_dir() / "tools/bin")
-    uv = shutil.which("uv", path=os.pathsep.join(map(str, places)))
-    if uv is None:
-        raise ConfigError(["qa.engine=synthetic-data-kit needs uv: install it, or set qa.command"])
     source = ["--from", RELEASE, "--python", sys.executable]
     for network in (["--offline"], []):
-        probe = [uv, "tool", "run", *network, *source, "python", "-c", ""]
+        probe = [program, "tool", "run", *network, *source, "python", "-c", ""]
         done = subprocess.run(probe, capture_output=True, text=True, check=False)
         if done.returncode == 0:
-            return [uv, "tool", "run", "--offline", *source, "synthetic-data-kit"]
+            return [program, "tool", "run", "--offline", *source, "synthetic-data-kit"]
     raise ConfigError([f"qa.engine=synthetic-data-kit: uv can't install it: {done.stderr.strip()}"])
 
 
@@ -145,7 +158,7 @@ async def _await_output(folder: Path, name: str, process: ProcessGroup) -> dict[
 
 
 def _environment(endpoint: Endpoint) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if name not in _NOT_ITS_OWN}
+    own = {n: value for n, value in os.environ.items() if not n.startswith(_NOT_ITS_OWN)}
     direct = [own.get("no_proxy") or own.get("NO_PROXY"), urlsplit(endpoint.base_url).hostname]
     return own | {
         "API_ENDPOINT_KEY": endpoint.api_key or "none",  # it wants one in any case

@@ -8,7 +8,7 @@ import codecs
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,8 @@ class Ingested:
 def find_documents(docs: Sequence[str]) -> list[Path]:
     """Return the files behind ``docs`` (files, folders, globs), each once, in a stable order.
 
-    Hidden files in folders are left out, and what ``SyntheticDataKit.chunk_data`` has cut there.
+    Left out are hidden files in folders and, unless named one by one, what
+    ``SyntheticDataKit.chunk_data`` has cut there.
 
     Raises:
         ConfigError: if an entry matches nothing.
@@ -74,14 +75,17 @@ def read_documents(paths: Sequence[Path]) -> Iterator[Ingested | Failure]:
             yield Failure(str(path), "ingest", "Duplicate", f"same content as {first}")
 
 
-def read_document(path: Path) -> Ingested:
+def read_document(path: Path, suffixes: Collection[str] | None = TEXT_SUFFIXES) -> Ingested:
     """Read one file.
+
+    Args:
+        suffixes: those of text; None = whatever it is called.
 
     Raises:
         IngestError: if it can't be read, is of another format, not text, or empty.
     """
-    if path.suffix.lower() not in TEXT_SUFFIXES:
-        known = " ".join(sorted(filter(None, TEXT_SUFFIXES)))
+    if suffixes is not None and path.suffix.lower() not in suffixes:
+        known = " ".join(sorted(filter(None, suffixes)))
         raise IngestError(f"format {path.suffix} is not supported (read: {known})", str(path))
     try:
         data = path.read_bytes()
@@ -108,7 +112,8 @@ def _expand(entry: str) -> list[Path]:
     if path.exists():
         return [path.absolute()]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute patterns)
-    return [file.absolute() for file in matches if file.is_file()]
+    files = (file.absolute() for file in matches if file.is_file())
+    return [file for file in files if not is_chunk(file)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -68,13 +68,18 @@ class Summary:
 
 
 def run_job(
-    config: Config, folder: Path, session: Session, overrides: Sequence[str] = ()
+    config: Config,
+    folder: Path,
+    session: Session,
+    overrides: Sequence[str] = (),
+    serving: Serving | None = None,
 ) -> Summary:
     """Run one experiment in ``folder`` and return what it made.
 
     Args:
         session: what its server is started in, or found running.
         overrides: how the configuration was asked for, as typed.
+        serving: the server that it is run on, where that is settled already.
 
     Raises:
         SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker that
@@ -85,8 +90,8 @@ def run_job(
     Prompt(config.qa)  # a bad template is found before anything starts
     tool = find_tool(config.qa) if _needs_tool(config) else ()
     model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
-    serving = _plan_server(config, model, session)
-    config = serving.config if serving else config
+    if serving is None and (serving := _plan_server(config, model, session)) is not None:
+        config = serving.config
     summary = Summary(folder, ui_command=ui_command(config.tracking.uri))
     with open_tracker(config.tracking, _describe(config, overrides)) as tracker:
         try:

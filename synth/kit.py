@@ -7,18 +7,18 @@ does otherwise, and why, is in docs/kit.md.
 
 import logging
 import os
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from synth.arguments import as_keys, flags_as_keys, named_as_arguments
+from synth.arguments import Arguments, named_as_arguments
 from synth.chunk import cut
 from synth.chunk_files import is_chunk, write_chunks
-from synth.config import Config, compose
+from synth.config import Config
 from synth.errors import ConfigError
 from synth.ingest import read_document
 from synth.io import read_jsonl
@@ -26,7 +26,7 @@ from synth.job import run_job
 from synth.loop import run_async
 from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
-from synth.records import Endpoint, Pair
+from synth.records import Pair
 from synth.server import ready
 from synth.server.launch import Launch
 from synth.server.lease import open_session
@@ -40,6 +40,8 @@ Filename = str | os.PathLike[str]
 _CONFIG_NAME = "synthetic_data_kit_config.yaml"
 _UNPREPARED = {"chunk.size": 8, "chunk.overlap": 0, "gen.max_tokens": 16}
 """Budgets that contradict no length: the real ones come with ``prepare_qa_generation``."""
+
+_KEPT_S = 7 * 24 * 3600
 
 _living: "weakref.WeakSet[SyntheticDataKit]" = weakref.WeakSet()
 
@@ -84,15 +86,15 @@ class SyntheticDataKit:
             conservativeness: share of the usual number of sequences at a time, from 0 to 1.
             token: Hugging Face token; None = ``HF_TOKEN`` of the environment.
             timeout: longest wait until the server is ready, in seconds; None = no limit.
-            overrides: any setting of synth, as on its command line.
+            overrides: any setting of synth, as on its command line; they win over arguments.
             **kwargs: any flag of vLLM, such as ``max_num_seqs=64``.
 
         Raises:
             ConfigError: a setting is wrong, or the model can't fit (a ValueError).
             ServerError: the server did not start (a RuntimeError).
         """
-        self._overrides = ["memory=unsloth", "chunk=full", "tracking=none", *overrides]
-        self._values: dict[str, object] = as_keys(
+        base = ["memory=unsloth", "chunk=full", "tracking=none"]
+        self._arguments = Arguments.below(overrides, base).given(
             model_name=model_name,
             max_seq_length=max_seq_length,
             gpu_memory_utilization=gpu_memory_utilization,
@@ -100,8 +102,8 @@ class SyntheticDataKit:
             conservativeness=conservativeness,
             token=token,
             timeout=float("inf") if timeout is None else timeout,
-        ) | flags_as_keys(kwargs)
-        self._settings: dict[str, object] = {}
+        )
+        self._arguments = self._arguments.given_flags(kwargs)
         self._prepared: Config | None = None
         self._layouts: list[Layout] = []
         self._longest_chars = 0
@@ -120,21 +122,16 @@ class SyntheticDataKit:
         model_name: Filename = "unsloth/Llama-3.1-8B-Instruct-unsloth-bnb-4bit",
         max_seq_length: int = 2048,
         gpu_memory_utilization: float = 0.9,
-        float8_kv_cache: bool = False,
+        *args: Any,
         **kwargs: Any,
     ) -> Self:
         """Return a kit; as the constructor, with a smaller default share of the GPU."""
-        return cls(model_name, max_seq_length, gpu_memory_utilization, float8_kv_cache, **kwargs)
+        return cls(model_name, max_seq_length, gpu_memory_utilization, *args, **kwargs)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.cleanup()
 
     def cleanup(self) -> None:
@@ -177,7 +174,7 @@ class SyntheticDataKit:
         Raises:
             ConfigError: with all settings that are wrong (a ValueError and a RuntimeError).
         """
-        settings = as_keys(
+        arguments = self._arguments.given(
             max_generation_tokens=max_generation_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -187,11 +184,12 @@ class SyntheticDataKit:
             cleanup_batch_size=cleanup_batch_size,
             cleanup_temperature=cleanup_temperature,
         )
-        self._prepared = self._compose(settings)
-        self._settings = settings
+        self._prepared = arguments.compose(self._settled)
+        self._arguments = arguments
         self.max_generation_tokens = self._prepared.gen.max_tokens
         self.overlap = self._prepared.chunk.overlap
-        data = Path(output_folder)
+        data = Path(output_folder).absolute()
+        self._longest_chars = 0
         self._layouts = [
             Layout(folder / _CONFIG_NAME, data, parsed="output", curated="cleaned")
             for folder in (Path.cwd(), data)
@@ -216,8 +214,9 @@ class SyntheticDataKit:
             log.warning("%s is a chunk that chunk_data has written; it is not cut again", path)
             return []
         if path.is_file() and not path.read_bytes().strip():
+            write_chunks(path, [])
             return []
-        config, ingested = self._prepared, read_document(path)
+        config, ingested = self._prepared, read_document(path, suffixes=None)
         chunks = cut(
             ingested.document,
             ingested.text,
@@ -243,43 +242,40 @@ class SyntheticDataKit:
             folder: where all of it is written; None = a new one under ``output_folder``.
 
         Raises:
-            SynthError: what ended the job; single documents and replies that fail are rows of
+            ServerDied: the kit's server has ended.
+            SynthError: what else ended the job; single documents and replies that fail are rows of
                 ``failures.jsonl`` instead.
         """
         if not self._close.alive:
             raise ConfigError(["this kit was cleaned up; make a new one"])
+        ready.check_alive(self._launch.server)
         names = [docs] if isinstance(docs, str | os.PathLike) else docs
-        config = self._compose(self._settings | {"docs": [os.fspath(name) for name in names]})
+        docs = [os.fspath(name) for name in names]
+        config = self._arguments.compose({**self._settled, "docs": docs})
         data = self._layouts[-1].data if self._layouts else Path("data")
         now = datetime.now().astimezone()
         run = Path(folder or data / "runs" / f"{now:%Y-%m-%d_%H-%M-%S-%f}").absolute()
         with named_as_arguments():
-            run_job(config, run, self._session)
+            run_job(config, run, self._session, serving=self._serving)
         return [Pair(**row) for row in read_jsonl(run / "pairs.jsonl")]
 
     def _start(self) -> None:
-        config = self._compose(_UNPREPARED)
+        config = self._arguments.compose(_UNPREPARED)
         with named_as_arguments():
             model = resolve_model(config.model)
             self._session = self._stack.enter_context(open_session(with_key=False))
-            serving = plan_serving(config, model, self._session.machine())
-        self.max_seq_length = serving.config.model.max_seq_length
-        # A plan may have shortened it, which chunks have to know.
-        self._values["model.max_seq_length"] = self.max_seq_length
+            self._serving = plan_serving(config, model, self._session.machine())
+        self.max_seq_length = self._serving.config.model.max_seq_length
+        # The plan may have shortened it, which chunks have to know.
+        self._settled = {"model.max_seq_length": self.max_seq_length}
         self._tokenizer = Tokenizer(model.tokenizer_path())
-        log_path = cache_dir() / "logs" / f"{self._session.folder.name}.log"
-        launch = Launch(self._session, serving.commands, log_path)
-        self.endpoint: Endpoint = run_async(
-            lambda: launch.wait_until_ready(serving.config.server.timeout_s)
-        )
-        self._stack.callback(_remove_logs, log_path)  # kept where the server did not get ready
+        log_path = _log_folder() / f"{self._session.folder.name}.log"
+        self._launch = Launch(self._session, self._serving.commands, log_path)
+        timeout_s = config.server.timeout_s
+        self.endpoint = run_async(lambda: self._launch.wait_until_ready(timeout_s))
 
     def _answers(self) -> bool:
         return bool(self._close.alive and run_async(lambda: ready.is_ready(self.endpoint)))
-
-    def _compose(self, settings: Mapping[str, object]) -> Config:
-        with named_as_arguments():
-            return compose(self._overrides, {**self._values, **settings})
 
     def _write_config(self) -> None:
         assert self._prepared is not None
@@ -292,6 +288,10 @@ def _close(stack: ExitStack, owner: int) -> None:
         stack.close()
 
 
-def _remove_logs(log_path: Path) -> None:
-    for path in log_path.parent.glob(f"{log_path.stem}.*"):
-        path.unlink(missing_ok=True)
+def _log_folder() -> Path:
+    """Return where the servers' logs are kept, for some days: an error may name one."""
+    folder = cache_dir() / "logs"
+    for log_path in folder.glob("*.log"):
+        if time.time() - log_path.stat().st_mtime > _KEPT_S:
+            log_path.unlink(missing_ok=True)
+    return folder

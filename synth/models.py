@@ -1,5 +1,6 @@
 """Where a model and its tokenizer come from: bundled, a local folder, or the Hugging Face hub."""
 
+import errno
 import importlib.util
 import logging
 import os
@@ -31,6 +32,10 @@ _PATIENCE_S, _HURRY_S = 10, 3
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 _UNUSED = ("*/*", "optimizer*", "scaler*", "scheduler*", "training_args*")
 """Subfolders hold other formats; the rest is left over from training."""
+
+
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})
+"""What has nothing to do with the hub, and says itself what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,8 @@ def _told(setting: str, filename: str, model: Model) -> Iterator[None]:
     try:
         yield
     except (HFValidationError, HfHubHTTPError, EntryNotFoundError, OSError) as error:
+        if getattr(error, "errno", None) in _OF_THE_DISK:
+            raise
         reason = next(
             (text for kind, text in advice.items() if type(error) is kind),
             "it is neither cached nor could the hub be reached; check the network, or name a folder",

@@ -1,5 +1,6 @@
 """Fixtures: configurations, a tokenizer of our own, the stub server, the program as a process."""
 
+import contextlib
 import gc
 import itertools
 import json
@@ -25,7 +26,6 @@ from synth import SyntheticDataKit
 from synth.config import Config, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
-from synth.models import cache_dir
 from synth.records import Endpoint
 from synth.server.lease import find_port
 from synth.tokens import Tokenizer
@@ -203,7 +203,23 @@ def run_cli(start_cli) -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
 
 @pytest.fixture
-def soak(tmp_path, monkeypatch):
+def offspring(tmp_path, monkeypatch) -> Callable[[], list[int]]:
+    """Find the processes that this test has started, wherever they have gone since."""
+    monkeypatch.setenv("SYNTH_TEST", mark := str(tmp_path))
+
+    def find() -> list[int]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("SYNTH_TEST") == mark and is_running(process.pid):
+                    found.append(process.pid)
+        return found
+
+    return find
+
+
+@pytest.fixture
+def soak(tmp_path, monkeypatch, offspring):
     """Start, prepare, chunk, generate and stop a kit some times; return what each time has left."""
     (tmp_path / "tmp").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -217,9 +233,9 @@ def soak(tmp_path, monkeypatch):
                 kit.chunk_data(documents / "moon.txt")
                 assert kit.generate(documents)
             gc.collect()
-            me = psutil.Process()
-            files = sorted([*(tmp_path / "tmp").iterdir(), *(cache_dir() / "logs").iterdir()])
-            held.append((me.num_fds(), me.num_threads(), len(me.children(recursive=True)), files))
+            me, files = psutil.Process(), sorted((tmp_path / "tmp").iterdir())
+            held.append((me.num_fds(), me.num_threads(), offspring(), files))
+        assert held[0][2:] == ([], [])
         # What the first time has imported is kept, and is no leak.
         return [last for first, last in itertools.pairwise(held) if last != first]
 

@@ -42,6 +42,7 @@ def test_sound_configuration_has_nothing_to_mend(examine_stub):
             "can't be written",
         ),
         ("memory.cpu_kv_cache_gib=100000", "model", "memory.cpu_kv_cache_gib=100000"),
+        ("qa=synthetic-data-kit qa.command=[/nowhere/sdk]", "prompt", "no such program"),
         ("qa.prompt='{{ text }} {{ nosuch }}'", "prompt", "nosuch"),
     ],
 )
@@ -58,7 +59,7 @@ def test_hub_that_can_not_be_reached_is_told(examine_stub, monkeypatch):
     topics = examine_stub("model.name=owner/model")
     assert topics["hub"] == (
         "\nhttp://127.0.0.1:9 can't be reached; what is cached can be used",
-        True,
+        False,
     )
     assert topics["model"][1]
 

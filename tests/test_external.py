@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from synth import external
 from synth.errors import BudgetExceeded, ConfigError
 from synth.external import LOG, QA_CONFIG, find_tool, generate
 from synth.records import Chunk, Endpoint, Failure
@@ -130,3 +131,9 @@ def test_uv_that_can_not_install_is_told(make_config, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.defpath}")
     with pytest.raises(ConfigError, match="can't install it: planted failure"):
         find_tool(make_config("qa=synthetic-data-kit").qa)
+
+
+def test_secrets_of_ours_are_not_the_tools(monkeypatch):
+    for name in ("HF_TOKEN", "SYNTH_MODEL_TOKEN", "SYNTH_SERVER_API_KEY", "SYNTH_SESSION_KEY"):
+        monkeypatch.setenv(name, "marked")
+    assert "marked" not in external._environment(ENDPOINT).values()

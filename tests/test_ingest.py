@@ -80,3 +80,5 @@ def test_chunks_of_the_kit_are_no_documents(tmp_path):
     source.write_text("whole")
     write_chunks(source, ["who", "le"])
     assert find_documents([str(tmp_path)]) == [source]
+    assert find_documents([f"{tmp_path}/*.txt"]) == [source]
+    assert len(find_documents([f"{tmp_path}/a_0.txt"])) == 1

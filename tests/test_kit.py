@@ -17,7 +17,9 @@ import yaml
 
 from synth import SyntheticDataKit
 from synth.chunk import spans
-from synth.errors import ConfigError, ServerStartError, ServerTimeout
+from synth.errors import ConfigError, ServerDied, ServerStartError, ServerTimeout
+from synth.io import read_json
+from synth.models import cache_dir
 from tests.conftest import STUB, is_running, wait_until
 from tests.test_chunk import TEXTS
 
@@ -47,10 +49,6 @@ def kit(shared, tmp_path, monkeypatch):
     return shared
 
 
-def processes():
-    return {child.pid for child in psutil.Process().children(recursive=True)}
-
-
 def arguments_of(kit):
     port = kit.endpoint.base_url.split(":")[2].removesuffix("/v1")
     for process in psutil.process_iter(["cmdline"]):
@@ -75,7 +73,11 @@ def test_defaults_are_those_of_the_original():
         "token": None,
         "timeout": 1200,
     }
-    assert defaults(SyntheticDataKit.from_pretrained.__func__)["gpu_memory_utilization"] == 0.9
+    assert defaults(SyntheticDataKit.from_pretrained.__func__) == {
+        "model_name": model,
+        "max_seq_length": 2048,
+        "gpu_memory_utilization": 0.9,
+    }
     assert defaults(SyntheticDataKit.prepare_qa_generation) == {
         "output_folder": "data",
         "max_generation_tokens": 512,
@@ -135,8 +137,29 @@ def test_usual_types_are_taken(settings, arguments):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "key", "expected"),
+    [
+        (["memory.conservativeness=0.25"], "--max-num-seqs", "8"),
+        (["model.max_seq_length=512"], "--max-model-len", "512"),
+        (["server.engine_args={max-num-seqs: 3}"], "--max-num-seqs", "3"),
+        (["model=qwen4b", "model.name={model}"], "--max-model-len", "8192"),
+    ],
+    ids=["key", "key of an argument", "mapping", "group"],
+)
+def test_overrides_win_over_arguments(settings, overrides, key, expected):
+    typed = [text.replace("{model}", str(settings["model_name"])) for text in overrides]
+    typed += settings["overrides"]
+    with SyntheticDataKit(settings["model_name"], overrides=typed, swap=1) as kit:
+        line = arguments_of(kit)
+    assert line[line.index(key) + 1] == expected
+    assert line[line.index("--swap") + 1] == "1"
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"max_seq_length": object()}, r"^max_seq_length=<object .*: expected a whole number"),
+        ({"hf_overrides": {1, 2}}, r"hf-overrides=\{1, 2\}: expected plain values"),
         ({"gpu_memory_utilization": 1.5}, r"^gpu_memory_utilization=1\.5: expected a number"),
         ({"conservativeness": 2}, r"^conservativeness=2: expected"),
         ({"max_seq_length": "long"}, r"^max_seq_length='long': expected a whole number"),
@@ -160,22 +183,26 @@ def test_mistakes_name_their_argument(settings, arguments, message):
         ({"hang": True, "timeout": 1}, ServerTimeout, "not ready within server.timeout_s=1"),
     ],
 )
-def test_failed_start_leaves_nothing_but_its_log(settings, switch, kind, message):
-    before = processes()
+def test_failed_start_leaves_nothing_but_its_log(settings, offspring, switch, kind, message):
     with pytest.raises(kind, match=message) as caught:
         SyntheticDataKit(**settings, **switch)
-    assert processes() == before
+    assert offspring() == []
     assert Path(caught.value.log_path).is_file()
 
 
-def test_length_that_does_not_fit_is_refused_or_shortened_for_all(settings, tmp_path, monkeypatch):
+def test_length_that_does_not_fit_is_refused_or_shortened_for_all(
+    settings, documents, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     tight = [*settings["overrides"], "memory.cpu_kv_cache_gib=0.001"]
-    with pytest.raises(ConfigError, match=r"^max_seq_length=2048: one sequence takes"):
-        SyntheticDataKit(settings["model_name"], overrides=tight)
+    with pytest.raises(ConfigError, match=r"^max_seq_length=8192: one sequence takes"):
+        SyntheticDataKit(settings["model_name"], 8192, overrides=tight)
     allowed = [*tight, "memory.may_shorten=true"]
-    with SyntheticDataKit(settings["model_name"], overrides=allowed) as kit:
+    with SyntheticDataKit(settings["model_name"], 8192, overrides=allowed) as kit:
         assert kit.max_seq_length < 2048
+        kit.prepare_qa_generation(max_generation_tokens=64)
+        assert kit.generate(documents)
+        assert kit.check_vllm_status()
         with pytest.raises(ConfigError, match=r"max_generation_tokens=1000"):
             kit.prepare_qa_generation(max_generation_tokens=1000)
 
@@ -198,6 +225,25 @@ assert not {{"torch", "ray", "vllm", "transformers"}} & set(sys.modules)
     run = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_kit_whose_server_has_died_says_so(settings, documents):
+    with SyntheticDataKit(**settings) as kit:
+        os.kill(read_json(kit._launch.server.folder / "state.json")["pid"], signal.SIGKILL)
+        wait_until(lambda: kit._launch.server.poll() is not None)
+        assert not kit.check_vllm_status()
+        with pytest.raises(ServerDied, match="code -9 while it was in use") as caught:
+            kit.generate(documents)
+    assert Path(caught.value.log_path).is_file()
+
+
+def test_old_logs_are_removed(settings):
+    old = cache_dir() / "logs" / "synth-old.log"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.touch()
+    os.utime(old, (0, 0))
+    SyntheticDataKit(**settings).cleanup()
+    assert not old.exists()
 
 
 def test_kit_that_was_cleaned_up_says_so(settings, documents):
@@ -268,6 +314,27 @@ def test_chunks_and_empty_files_have_no_chunks(kit, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     assert kit.chunk_data(kit.chunk_data(tmp_path / "a.txt")[0]) == []
     assert kit.chunk_data("empty.txt") == []
+
+
+def test_any_suffix_is_cut_and_an_emptied_document_has_no_chunks(kit, tmp_path):
+    (tmp_path / "a.tex").write_text("The sea is salt. " * 100)
+    assert kit.chunk_data("a.tex")[0] == "a_0.tex"
+    (tmp_path / "a.tex").write_text("")
+    assert kit.chunk_data("a.tex") == []
+    assert list(tmp_path.glob("a_*.tex")) == []
+
+
+def test_settings_belong_to_their_folder(kit, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("=" * 20_000)
+    kit.chunk_data("a.txt")
+    kit.prepare_qa_generation("other", max_generation_tokens=900)
+    (tmp_path / "b.txt").write_text("The sea is salt. " * 300)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    kit.chunk_data(tmp_path / "b.txt")
+    config = yaml.safe_load((tmp_path / "other" / CONFIG).read_text())
+    assert config["paths"]["output"]["final"] == str(tmp_path / "other" / "final")
+    assert config["generation"]["chunk_size"] < 20_000
 
 
 def test_longest_chunk_stays_whole_in_the_external_tool(kit, tmp_path):
@@ -343,13 +410,12 @@ def test_fork_of_the_program_does_not_end_the_server(shared):
     assert shared.check_vllm_status()
 
 
-def test_ctrl_c_while_waiting_leaves_nothing(settings):
-    before = processes()
+def test_ctrl_c_while_waiting_leaves_nothing(settings, offspring):
     timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         SyntheticDataKit(**settings, startup_delay_s=60)
-    assert processes() == before
+    assert offspring() == []
 
 
 def test_soak_leaves_nothing(settings, documents, soak):

@@ -1,5 +1,6 @@
 """Models are found, or their absence is told before anything starts."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from synth import models
 from synth.errors import ConfigError
 from synth.models import Model, cache_dir, download, resolve_model
 
@@ -145,3 +147,9 @@ def test_model_that_the_hub_does_not_have_is_told(hub, tmp_path):
 def test_offline_nothing_is_downloaded(tmp_path):
     done = run_against("http://127.0.0.1:1", tmp_path, DOWNLOAD, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
+
+
+def test_full_disk_is_not_taken_for_the_network():
+    model = Model("x/y", "x/y", None, None)
+    with pytest.raises(OSError, match="No space"), models._told("model.name=x/y", "weights", model):
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -5,7 +5,7 @@ knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
 """
 
 from synth.config.check import check_config, check_overrides, flatten, open_door
-from synth.config.compose import compose, register
+from synth.config.compose import compose, keys_set_by, register
 from synth.config.schema import (
     ChunkConfig,
     Config,
@@ -34,6 +34,7 @@ __all__ = [
     "check_overrides",
     "compose",
     "flatten",
+    "keys_set_by",
     "open_door",
     "register",
 ]

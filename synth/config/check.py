@@ -34,7 +34,7 @@ def open_door(node: DictConfig) -> Config:
     given = {str(key): value for key, value in values.items()}
     problems = [
         problem
-        for key, value in _leaves(given)
+        for key, value in leaves(given)
         if (problem := _problem_of(key, value, from_file=True))
     ]
     if problems:
@@ -87,16 +87,17 @@ def flatten(config: Config) -> dict[str, Any]:
     """Return the config as ``{"gen.temperature": 0.7, …}`` without secrets."""
     return {
         key: value
-        for key, value in _leaves(dataclasses.asdict(config))
+        for key, value in leaves(dataclasses.asdict(config))
         if not ((spec := settings().get(key)) and spec.secret)
     }
 
 
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the keys of nested mappings, with dots, and their values; mappings of users stay whole."""
     for name, value in values.items():
         key = f"{prefix}{name}"
         if isinstance(value, dict) and key not in settings():
-            yield from _leaves({str(k): v for k, v in value.items()}, f"{key}.")
+            yield from leaves({str(k): v for k, v in value.items()}, f"{key}.")
         else:
             yield key, value
 

@@ -13,7 +13,8 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from synth.config.check import check_overrides, open_door
+from synth.config.check import check_overrides, leaves, open_door
+from synth.config.describe import expected, settings
 from synth.config.files import conf_dir, option_names, samples_dir
 from synth.config.overrides import add_plus
 from synth.config.schema import Config
@@ -41,6 +42,39 @@ def compose(
     Raises:
         ConfigError: with all problems.
     """
+    plain = _compose_unchecked(overrides, config_dir)
+    problems = []
+    for key, value in (values or {}).items():
+        try:
+            OmegaConf.update(plain, key, value, merge=False)
+        except OmegaConfBaseException:
+            problems.append(
+                f"{key}={value!r}: expected {expected(key) if key in settings() else 'plain values'}"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return open_door(plain)
+
+
+def keys_set_by(overrides: Sequence[str], base: Sequence[str]) -> frozenset[str]:
+    """Return the keys that ``overrides`` set on top of ``base``, also through an option of a group.
+
+    Raises:
+        ConfigError: with all problems of the overrides.
+    """
+    if not overrides:
+        return frozenset()
+    before, after = (
+        dict(leaves(OmegaConf.to_container(_compose_unchecked(typed))))
+        for typed in (base, [*base, *overrides])
+    )
+    named = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    changed = {key for key, value in after.items() if value != before.get(key)}
+    return frozenset(named | changed)
+
+
+def _compose_unchecked(overrides: Sequence[str], config_dir: Path | None = None) -> DictConfig:
+    """Return the values alone, without the schema's types: the door checks them, all at once."""
     register()
     typed = [add_plus(override) for override in overrides]
     if problems := check_overrides(typed, option_names(config_dir)):
@@ -52,11 +86,9 @@ def compose(
             node = compose_node("config", overrides=typed)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError([str(error)]) from error
-    plain = OmegaConf.create(OmegaConf.to_container(node))  # the door checks types, all at once
+    plain = OmegaConf.create(OmegaConf.to_container(node))
     assert isinstance(plain, DictConfig)
-    for key, value in (values or {}).items():
-        OmegaConf.update(plain, key, value, merge=False)
-    return open_door(plain)
+    return plain
 
 
 @contextmanager

@@ -49,10 +49,20 @@ async def wait_until_ready(server: Server, timeout_s: float) -> Endpoint:
 
 async def watch(server: Server) -> None:
     """Return never; raise :class:`ServerDied` when the server's process has ended."""
-    while (code := server.poll()) is None:  # noqa: ASYNC110  (nothing tells of its end)
+    while True:
+        check_alive(server)
         await asyncio.sleep(_POLL_S)
-    message = f"the server ended with code {code} while it was in use"
-    raise ServerDied(*_explain(message, server.log_path, code))
+
+
+def check_alive(server: Server) -> None:
+    """Return if the server's process runs.
+
+    Raises:
+        ServerDied: if it has ended.
+    """
+    if (code := server.poll()) is not None:
+        message = f"the server ended with code {code} while it was in use"
+        raise ServerDied(*_explain(message, server.log_path, code))
 
 
 async def is_ready(endpoint: Endpoint) -> bool:
