@@ -38,7 +38,7 @@ class Arguments:
     overrides: Sequence[str]
     overridden: frozenset[str]
     """Keys that the overrides set."""
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict, repr=False)  # a token among them
 
     @classmethod
     def below(cls, overrides: Sequence[str], base: Sequence[str]) -> Self:
