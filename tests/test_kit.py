@@ -227,7 +227,8 @@ assert not {{"torch", "ray", "vllm", "transformers"}} & set(sys.modules)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_kit_whose_server_has_died_says_so(settings, documents):
+def test_kit_whose_server_has_died_says_so(settings, documents, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with SyntheticDataKit(**settings) as kit:
         os.kill(read_json(kit._launch.server.folder / "state.json")["pid"], signal.SIGKILL)
         wait_until(lambda: kit._launch.server.poll() is not None)
