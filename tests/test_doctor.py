@@ -1,5 +1,8 @@
 """What is wrong is found before a run finds it."""
 
+import socket
+import threading
+
 import pytest
 
 from synth.doctor import examine
@@ -69,6 +72,23 @@ def test_external_endpoint_is_asked(examine_stub, serve):
     down = examine_stub("server=external", "server.api_base=http://127.0.0.1:9/v1")["server"]
     assert ("answers" in up[0], up[1]) == (True, False)
     assert ("does not answer" in down[0], down[1]) == (True, True)
+
+
+def test_port_that_speaks_no_http_does_not_answer(examine_stub):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=greet_once, args=[server])
+        thread.start()
+        base = f"server.api_base=http://127.0.0.1:{server.getsockname()[1]}/v1"
+        text, is_wrong = examine_stub("server=external", base)["server"]
+        thread.join()
+    assert ("does not answer" in text, is_wrong) == (True, True)
+
+
+def greet_once(server):
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"SSH-2.0\r\n\r\n")
 
 
 def test_password_of_the_tracker_is_not_shown(examine_stub):
