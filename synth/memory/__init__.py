@@ -3,12 +3,21 @@
 :func:`make_plan` is the door: configuration, model and machine in, the settings for vLLM out.
 """
 
-from synth.memory.machine import GIB, Gpu, Machine, choose_cpu_dtype, probe_machine
+from synth.memory.machine import (
+    CPU_BUILD,
+    GIB,
+    Gpu,
+    Machine,
+    choose_cpu_dtype,
+    probe_machine,
+    vllm_build,
+)
 from synth.memory.plan import Expected, Plan, make_plan
 from synth.memory.table import describe_plan
 from synth.memory.weights import resolve_quantization
 
 __all__ = [
+    "CPU_BUILD",
     "GIB",
     "Expected",
     "Gpu",
@@ -19,4 +28,5 @@ __all__ = [
     "make_plan",
     "probe_machine",
     "resolve_quantization",
+    "vllm_build",
 ]

