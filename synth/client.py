@@ -75,11 +75,11 @@ class Client:
         body = {"model": self._endpoint.model, "messages": messages, **parameters}
         reply = await self._call("POST", "/chat/completions", body)
         try:
-            choice, usage = reply["choices"][0], reply.get("usage") or {}
+            choice = reply["choices"][0]
             return Completion(
                 text=choice["message"]["content"] or "",
                 finish_reason=choice.get("finish_reason") or "",
-                usage=Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)),
+                usage=_usage_of(reply.get("usage") or {}),
             )
         except (LookupError, TypeError, AttributeError) as error:
             raise ReplyError("the reply is no chat completion", json.dumps(reply)) from error
@@ -141,6 +141,15 @@ def _refusal(reply: aiohttp.ClientResponse, text: str, url: str) -> ClientError:
             retry_after_s=float(wish) if wish.isdigit() else None,
         )
     return RequestRejected(message, url=url, status=reply.status, body=text)
+
+
+def _usage_of(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        cached_tokens=details.get("cached_tokens") or 0,
+    )
 
 
 def _message_in(text: str) -> str:

@@ -15,7 +15,7 @@ from synth.memory import Expected
 from synth.records import Endpoint
 from synth.server import ready
 from synth.server.launch import Launch
-from synth.server.report import KvCache, read_kv_cache
+from synth.server.report import KvCache, read_report
 from synth.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,22 @@ _LAST_WORDS_S = 1.0
 class Connection:
     """The endpoint of a run: ours, which is watched while it is in use, or somebody's."""
 
-    def __init__(self, settings: ServerConfig, launch: Launch | None, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        settings: ServerConfig,
+        launch: Launch | None,
+        tracker: Tracker,
+        *,
+        is_shared: bool = False,
+    ) -> None:
+        """Watch over the endpoint.
+
+        Args:
+            is_shared: whether it was launched for another job.
+        """
         self._settings = settings
         self._launch = launch
+        self._is_shared = is_shared
         self._tracker = tracker
         self._opened = asyncio.Event()
         self.facts: dict[str, Any] = {"kind": settings.kind}
@@ -47,6 +60,16 @@ class Connection:
         self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
         self._opened.set()
         return endpoint
+
+    async def report_use(self) -> None:
+        """Log what the managed server says of its use so far, by this job and those beside it."""
+        if self._launch is None or not self._opened.is_set():
+            return
+        report = await read_report(self._launch.server.endpoint)
+        if report.prefix_cache_hit_frac is not None:
+            self._tracker.log_metrics(
+                {"server/prefix_cache_hit_frac": report.prefix_cache_hit_frac}
+            )
 
     async def guard(self, job: Coroutine[Any, Any, None]) -> None:
         """Await ``job``; end it when the managed server dies under it.
@@ -83,9 +106,11 @@ class Connection:
         finally:
             self.facts |= {"takes": launch.command.takes, "steps_down": launch.steps_down}
         server = launch.server
-        startup_s = 0.0 if server.was_reused else time.monotonic() - server.launched
-        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": server.was_reused}
-        memory = compare_memory(launch.command.expected, await read_kv_cache(endpoint))
+        was_reused = server.was_reused or self._is_shared
+        startup_s = 0.0 if was_reused else time.monotonic() - server.launched
+        self.facts |= {"startup_s": round(startup_s, 3), "was_reused": was_reused}
+        report = await read_report(endpoint)
+        memory = compare_memory(launch.command.expected, report.kv_cache, is_told=not was_reused)
         self.facts["memory"] = memory
         metrics = {"startup_s": startup_s, "n_steps_down": len(launch.steps_down), **memory}
         self._tracker.log_metrics({f"server/{name}": n for name, n in metrics.items()})
@@ -106,8 +131,10 @@ class Connection:
         return replace(endpoint, model=names[0])
 
 
-def compare_memory(planned: Expected | None, made: KvCache | None) -> dict[str, float]:
-    """Return what was planned and what the server has made of it, and log both.
+def compare_memory(
+    planned: Expected | None, made: KvCache | None, *, is_told: bool
+) -> dict[str, float]:
+    """Return what was planned and what the server has made of it, and tell both.
 
     ``kv_cache_error_frac`` is how much of what was planned is missing (negative: there is more).
     """
@@ -121,10 +148,12 @@ def compare_memory(planned: Expected | None, made: KvCache | None) -> dict[str, 
         }
     if made is not None:
         figures |= {"kv_cache_tokens": made.tokens, "concurrency": made.concurrency}
-        log.info("memory    vLLM has made %s", _describe(made.tokens, made.concurrency))
+        if is_told:
+            log.info("memory    vLLM has made %s", _describe(made.tokens, made.concurrency))
     if planned is not None and made is not None and planned.kv_tokens:
         figures["kv_cache_error_frac"] = 1 - made.tokens / planned.kv_tokens
-        log.info("memory    planned were %s", _describe(planned.kv_tokens, planned.concurrency))
+        if is_told:
+            log.info("memory    planned were %s", _describe(planned.kv_tokens, planned.concurrency))
     return figures
 
 

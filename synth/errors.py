@@ -124,5 +124,8 @@ class TrackingError(SynthError):
     """The tracker can't be reached or refused a call."""
 
 
+REPORTED = "reported"
+"""Note on an error of which the user was told when it happened."""
+
 RETRYABLE: tuple[type[SynthError], ...] = (TransientError,)
 """What may be tried again with the same request; nothing else is."""

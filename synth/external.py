@@ -81,7 +81,12 @@ def find_tool(config: QaConfig) -> list[str]:
 
 
 async def generate(
-    chunks: Sequence[Chunk], folder: Path, tool: Sequence[str], endpoint: Endpoint, config: Config
+    chunks: Sequence[Chunk],
+    folder: Path,
+    tool: Sequence[str],
+    endpoint: Endpoint,
+    config: Config,
+    budget: FailureBudget,
 ) -> AsyncIterator[list[Pair] | Failure]:
     """Yield, for every chunk in order, its pairs or why there are none.
 
@@ -92,10 +97,9 @@ async def generate(
         tool: starts synthetic-data-kit.
 
     Raises:
-        BudgetExceeded: if more than ``gen.max_failed_frac`` of the chunks fail.
+        BudgetExceeded: if more chunks fail than ``budget`` allows.
     """
     log.info("synthetic-data-kit takes no gen.structured, no gen.timeout_s and no seed")
-    budget = FailureBudget(len(chunks), config.gen.max_failed_frac)
     slots = config.gen.concurrency or min(endpoint.n_slots or MAX_PROCESSES, MAX_PROCESSES)
     shares = [chunks[number::slots] for number in range(min(slots, len(chunks)))]
     with _at_work(shares, folder, tool, _environment(endpoint)) as processes:

@@ -1,16 +1,18 @@
 """Ask the model for pairs, chunk by chunk, many at a time."""
 
 import hashlib
-import time
+import statistics
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from synth.client import Client
+from synth.client import Client, Completion
 from synth.config import Config
 from synth.errors import SynthError
+from synth.io import JsonlWriter
 from synth.pool import FailureBudget, map_bounded
 from synth.qa import Prompt, parse, reply_format, to_records
-from synth.records import Chunk, Endpoint, Failure, Pair, Usage
+from synth.records import Chunk, Endpoint, Failure, Pair, Request
+from synth.slots import Slots, Turn
 
 DEFAULT_CONCURRENCY = 64
 """Requests in flight to a server that does not say how many it takes; it queues what it can't."""
@@ -18,66 +20,121 @@ DEFAULT_CONCURRENCY = 64
 
 @dataclass
 class Tally:
-    """What generation has cost so far."""
+    """What generation has cost so far; each answered request is a row of ``writer``."""
 
-    n_requests: int = 0
+    writer: JsonlWriter
+    requests: list[Request] = field(default_factory=list)
     n_retries: int = 0
-    n_cut_off: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latencies_s: list[float] = field(default_factory=list)
 
-    def add(self, usage: Usage, finish_reason: str, latency_s: float) -> None:
-        """Count one reply."""
-        self.n_requests += 1
-        self.n_cut_off += finish_reason == "length"
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
-        self.latencies_s.append(latency_s)
+    def add(self, request: Request) -> None:
+        """Count one answered request."""
+        self.writer.write(asdict(request))
+        self.requests.append(request)
+
+    def figures(self, n_pairs: int) -> dict[str, float]:
+        """Return counts, rates and latencies; rates are by the run's share of the server's time."""
+        server_s = sum(request.server_s for request in self.requests)
+        if not server_s:  # nobody counts what an external tool does
+            return {}
+        latencies_s = [request.latency_s for request in self.requests]
+        prompt_tokens = sum(request.prompt_tokens for request in self.requests)
+        cached_tokens = sum(request.cached_tokens for request in self.requests)
+        output_tokens = sum(request.output_tokens for request in self.requests)
+        return {
+            "n_requests": len(self.requests),
+            "n_retries": self.n_retries,
+            "n_cut_off": sum(request.finish_reason == "length" for request in self.requests),
+            "n_prompt_tokens": prompt_tokens,
+            "n_output_tokens": output_tokens,
+            "prefix_cache_hit_frac": cached_tokens / max(1, prompt_tokens),
+            "server_s": server_s,
+            "output_tokens_per_s": output_tokens / server_s,
+            "pairs_per_s": n_pairs / server_s,
+            "latency_median_s": statistics.median(latencies_s),
+            "latency_max_s": max(latencies_s),
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """Chunks that are to be asked about."""
+
+    chunks: Sequence[Chunk]
+    read_chunk: Callable[[Chunk], str]
+    """Returns a chunk's text; called when its request is due."""
+    budget: FailureBudget
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A job's place among those that use the same server at the same time.
+
+    A prompt goes out together with its twins: jobs of one ``rank`` have the same prompts, so
+    their requests are sent chunk by chunk, and the server finds all but the first in its prefix
+    cache. Jobs of a higher rank take what the others leave.
+    """
+
+    slots: Slots
+    rank: int = 0
+    number: int = 0
 
 
 async def generate(
-    chunks: Sequence[Chunk],
-    read_chunk: Callable[[Chunk], str],
-    endpoint: Endpoint,
-    config: Config,
-    tally: Tally,
+    task: Task, endpoint: Endpoint, config: Config, tally: Tally, lane: Lane
 ) -> AsyncIterator[list[Pair] | Failure]:
     """Yield, for every chunk in order, its pairs or why there are none.
 
     Args:
-        read_chunk: returns a chunk's text; called when its request is due.
         tally: counts as the replies come in.
 
     Raises:
-        BudgetExceeded: if more than ``gen.max_failed_frac`` of the chunks fail.
+        BudgetExceeded: if more chunks fail than the budget allows.
     """
     prompt = Prompt(config.qa)
-    limit = config.gen.concurrency or endpoint.n_slots or DEFAULT_CONCURRENCY
-    budget = FailureBudget(len(chunks), config.gen.max_failed_frac)
+    limit = count_slots(endpoint, config)
     client = Client(
         endpoint,
         timeout_s=config.gen.timeout_s,
         max_retries=config.gen.max_retries,
         max_connections=limit,
     )
+    lane.slots.widen(limit)
 
-    async def ask(chunk: Chunk) -> list[Pair]:
-        begin = time.monotonic()
-        completion = await client.complete(
-            prompt.messages(read_chunk(chunk)), **_parameters(config, chunk)
-        )
-        tally.add(completion.usage, completion.finish_reason, time.monotonic() - begin)
+    async def ask(place: tuple[int, Chunk]) -> list[Pair]:
+        position, chunk = place
+        async with lane.slots.turn((lane.rank, position, lane.number)) as turn:
+            completion = await client.complete(
+                prompt.messages(task.read_chunk(chunk)), **_parameters(config, chunk)
+            )
+        tally.add(_request_of(chunk, completion, turn))
         return to_records(chunk, parse(completion.text))
 
     async with client:
-        async for chunk, result in map_bounded(ask, chunks, limit=limit):
+        async for (_, chunk), result in map_bounded(ask, enumerate(task.chunks), limit=limit):
             tally.n_retries = client.n_retries
             if isinstance(result, SynthError):
                 yield Failure(chunk.id, "generate", type(result).__name__, str(result))
-                budget.spend(str(result))
+                task.budget.spend(str(result))
             else:
                 yield result
+
+
+def count_slots(endpoint: Endpoint, config: Config) -> int:
+    """Return the requests that a run may have in flight."""
+    return config.gen.concurrency or endpoint.n_slots or DEFAULT_CONCURRENCY
+
+
+def _request_of(chunk: Chunk, completion: Completion, turn: Turn) -> Request:
+    usage = completion.usage
+    return Request(
+        chunk_id=chunk.id,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        finish_reason=completion.finish_reason,
+        latency_s=round(turn.latency_s, 4),
+        server_s=round(turn.server_s, 6),
+    )
 
 
 def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:

@@ -9,12 +9,14 @@ import glob
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from synth.chunk_files import is_chunk
 from synth.errors import ConfigError, IngestError
+from synth.io import link, read_json, write_json, write_text
 from synth.records import Document, Failure
+from synth.shared import Shared
 
 TEXT_SUFFIXES = frozenset(
     {"", ".txt", ".text", ".md", ".markdown", ".mdx", ".rst", ".adoc", ".org"}
@@ -57,6 +59,40 @@ def find_documents(docs: Sequence[str]) -> list[Path]:
     if problems:
         raise ConfigError(problems)
     return list(found)
+
+
+def ingest(paths: Sequence[Path], folder: Path, shared: Shared) -> Iterator[Document | Failure]:
+    """Read the files, and write their texts to ``folder``; one result for each file.
+
+    The jobs of a sweep have the texts that the first of them has read, even if a file has changed
+    since: they are compared.
+    """
+    with shared.once("documents", *map(str, paths)) as kept:
+        if kept is not None and kept.exists():
+            yield from _link_documents(kept, folder)
+            return
+        rows: list[dict[str, object]] = []
+        for result in read_documents(paths):
+            if isinstance(result, Failure):
+                rows.append({"failure": asdict(result)})
+                yield result
+                continue
+            document, text_path = result.document, folder / result.document.text_path
+            write_text(text_path, result.text)
+            rows.append({"document": asdict(document), "text": str(text_path.absolute())})
+            yield document
+        if kept is not None:
+            write_json(kept, {"files": rows})
+
+
+def _link_documents(kept: Path, folder: Path) -> Iterator[Document | Failure]:
+    for row in read_json(kept)["files"]:
+        if "failure" in row:
+            yield Failure(**row["failure"])
+            continue
+        document = Document(**row["document"])
+        link(Path(row["text"]), folder / document.text_path)
+        yield document
 
 
 def read_documents(paths: Sequence[Path]) -> Iterator[Ingested | Failure]:

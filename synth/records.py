@@ -58,7 +58,23 @@ class Usage:
     """Tokens that the endpoint counted for one request."""
 
     prompt_tokens: int = 0
-    completion_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Tokens of the prompt that it found in its prefix cache, if it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An answered request for the chunk ``chunk_id``, whether there were pairs in it or not."""
+
+    chunk_id: str
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    finish_reason: str
+    latency_s: float
+    server_s: float
+    """Its share of the server's time: :class:`synth.slots.Turn`."""
 
 
 @dataclass(frozen=True, slots=True)

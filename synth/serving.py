@@ -23,6 +23,16 @@ class Serving:
     commands: Sequence[Command]
     """What to launch, and then what to try when memory runs out."""
 
+    def adapt(self, config: Config) -> "Serving":
+        """Return the same server for a run with the same model, memory and server settings.
+
+        Raises:
+            ConfigError: if its chunks don't fit in the length that the plan has settled.
+        """
+        config = replace(config, model=self.config.model)
+        check_config(config)
+        return Serving(config, self.commands)
+
 
 def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
     """Return how to serve ``model``, and log the plan; weights are downloaded here, if need be.

@@ -1,65 +1,65 @@
-"""Log a run to MLflow, behind a protocol with a silent twin.
+"""Log runs to MLflow, behind a protocol with a silent twin.
 
-All calls go through one worker thread: importing MLflow and opening its store take seconds, in
+All calls go through a worker thread: importing MLflow and opening its store take seconds, in
 which the server starts and documents are read. A tracker that fails is given up with a warning;
 it never loses data and never ends a run. Its error is raised when all else is done.
+
+Only :class:`mlflow.MlflowClient` is used: MLflow's own functions keep a current run and a current
+experiment for the process, and the jobs of a sweep run side by side.
 """
 
+import asyncio
+import contextvars
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from filelock import FileLock
+from typing import Protocol, TypeVar
 
 from synth.config import TrackingConfig
-from synth.config.files import conf_dir
 from synth.errors import TrackingError
+from synth.store import RunInfo, Store, open_store, resolve_uri
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What a run is called and made with; ``parameters`` hold no secret."""
-
-    name: str
-    parameters: Mapping[str, Any]
-    tags: Mapping[str, str] = field(default_factory=dict)
+Worker = ThreadPoolExecutor
+"""A thread that writes to stores."""
 
 
 class Tracker(Protocol):
     """Where the figures of one run go. No call waits for the store, and none raises."""
 
+    metrics: dict[str, float]
+    """All figures that were logged."""
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log figures, named ``stage/measure_unit``."""
 
-    def log_artifacts(self, folder: Path) -> None:
-        """Copy the files of the run's folder."""
+    def log_artifacts(self, folder: Path, below: str | None = None) -> None:
+        """Copy the files of a folder, into the folder ``below`` if one is named."""
 
-    def set_tag(self, key: str, value: str) -> None:
-        """Set a tag of the run."""
+    def log_artifact(self, path: Path) -> None:
+        """Copy one file."""
 
-    def finish(self, status: str) -> None:
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+
+    def set_experiment_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run's experiment."""
+
+    async def run_id(self) -> str | None:
+        """Return the run's id when it is known; None if it was not logged."""
+
+    def known_run_id(self) -> str | None:
+        """Return the same in another thread, which waits for it."""
+
+    async def experiment_id(self) -> str | None:
+        """Return the id of the run's experiment when it is known; None if it was not logged."""
+
+    async def finish(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED and wait until all of it is stored."""
-
-    @property
-    def run_id(self) -> str | None:
-        """The run's id; None if it was not logged. Waits until it is known."""
 
     @property
     def error(self) -> TrackingError | None:
@@ -69,56 +69,110 @@ class Tracker(Protocol):
 class SilentTracker:
     """Logs nothing."""
 
-    run_id = None
     error = None
 
+    def __init__(self) -> None:
+        self.metrics: dict[str, float] = {}
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Remember the figures."""
+        self.metrics |= metrics
+
+    def log_artifacts(self, folder: Path, below: str | None = None) -> None:
         """Do nothing."""
 
-    def log_artifacts(self, folder: Path) -> None:
+    def log_artifact(self, path: Path) -> None:
         """Do nothing."""
 
-    def set_tag(self, key: str, value: str) -> None:
+    def set_tags(self, tags: Mapping[str, str]) -> None:
         """Do nothing."""
 
-    def finish(self, status: str) -> None:
+    def set_experiment_tags(self, tags: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    async def run_id(self) -> str | None:
+        """Return None."""
+
+    def known_run_id(self) -> str | None:
+        """Return None."""
+
+    async def experiment_id(self) -> str | None:
+        """Return None."""
+
+    async def finish(self, status: str) -> None:
         """Do nothing."""
 
 
 class MlflowTracker:
     """One MLflow run, written by one thread in the order of the calls."""
 
-    def __init__(self, uri: str, experiment: str, info: RunInfo) -> None:
-        self.error: TrackingError | None = None
-        self._uri = resolve_uri(uri)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
-        self._run_id: Future[str | None] = self._submit(lambda: _start(self._uri, experiment, info))
+    def __init__(self, config: TrackingConfig, info: RunInfo, worker: Worker | None = None) -> None:
+        """Open the run.
 
-    @property
-    def run_id(self) -> str | None:
-        """The run's id; None if it was not logged. Waits until it is known."""
-        return self._run_id.result()
+        Args:
+            worker: the thread that writes the other runs of a sweep; None: one of its own.
+        """
+        self.error: TrackingError | None = None
+        self.metrics: dict[str, float] = {}
+        self._uri = resolve_uri(config.uri)
+        self._own = None if worker else new_worker()
+        self._worker = worker or self._own
+        self._store = self._submit(lambda: open_store(self._uri, config.experiment, info))
+
+    async def run_id(self) -> str | None:
+        """Return the run's id when it is known; None if it was not logged."""
+        store = await _result_of(self._store)
+        return store.run_id if store else None
+
+    def known_run_id(self) -> str | None:
+        """Return the same in another thread, which waits for it."""
+        store = self._store.result()
+        return store.run_id if store else None
+
+    async def experiment_id(self) -> str | None:
+        """Return the id of the run's experiment when it is known; None if it was not logged."""
+        store = await _result_of(self._store)
+        return store.experiment_id if store else None
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log figures, named ``stage/measure_unit``."""
         copy = dict(metrics)
-        self._submit(lambda: _mlflow().log_metrics(copy))
+        self.metrics |= copy
+        self._write(lambda store: store.log_metrics(copy))
 
-    def log_artifacts(self, folder: Path) -> None:
-        """Copy the files of the run's folder."""
-        self._submit(lambda: _mlflow().log_artifacts(str(folder)))
+    def log_artifacts(self, folder: Path, below: str | None = None) -> None:
+        """Copy the files of a folder, into the folder ``below`` if one is named."""
+        self._write(lambda store: store.client.log_artifacts(store.run_id, str(folder), below))
 
-    def set_tag(self, key: str, value: str) -> None:
-        """Set a tag of the run."""
-        self._submit(lambda: _mlflow().set_tag(key, value))
+    def log_artifact(self, path: Path) -> None:
+        """Copy one file."""
+        self._write(lambda store: store.client.log_artifact(store.run_id, str(path)))
 
-    def finish(self, status: str) -> None:
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+        self._write(lambda store: store.set_tags(tags))
+
+    def set_experiment_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run's experiment."""
+        self._write(lambda store: store.set_experiment_tags(tags))
+
+    async def finish(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED and wait until all of it is stored."""
-        self._submit(lambda: _mlflow().end_run(status))
-        self._worker.shutdown()
+        await _result_of(self._write(lambda store: store.close(status)))
+        if self._own is not None:
+            self._own.shutdown()
+
+    def _write(self, call: Callable[[Store], None]) -> "Future[None]":
+        def write() -> None:
+            if (store := self._store.result()) is not None:
+                call(store)
+
+        return self._submit(write)
 
     def _submit(self, call: Callable[[], Result]) -> "Future[Result | None]":
-        return self._worker.submit(self._attempt, call)
+        assert self._worker is not None
+        context = contextvars.copy_context()  # the log knows whose warning it is
+        return self._worker.submit(lambda: context.run(self._attempt, call))
 
     def _attempt(self, call: Callable[[], Result]) -> Result | None:
         if self.error is not None:
@@ -134,87 +188,37 @@ class MlflowTracker:
             return None
 
 
-@contextmanager
-def open_tracker(config: TrackingConfig, info: RunInfo) -> Iterator[Tracker]:
+def new_worker() -> Worker:
+    """Return a thread that writes to stores; shut it down in the end."""
+    return Worker(1, thread_name_prefix="mlflow")
+
+
+def new_tracker(config: TrackingConfig, info: RunInfo, worker: Worker | None = None) -> Tracker:
+    """Open a tracker that has to be finished."""
+    return MlflowTracker(config, info, worker) if config.kind == "mlflow" else SilentTracker()
+
+
+@asynccontextmanager
+async def open_tracker(
+    config: TrackingConfig, info: RunInfo, worker: Worker | None = None
+) -> AsyncIterator[Tracker]:
     """Track a run: FAILED if it raises, KILLED if it is interrupted, FINISHED otherwise."""
-    tracker: Tracker = (
-        MlflowTracker(config.uri, config.experiment, info)
-        if config.kind == "mlflow"
-        else SilentTracker()
-    )
+    tracker = new_tracker(config, info, worker)
     status = "KILLED"
     try:
         yield tracker
         status = "FINISHED"
     except Exception as error:
         status = "FAILED"
-        tracker.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
+        tracker.set_tags({"error": f"{type(error).__name__}: {error}"[:5000]})
         raise
     finally:
-        tracker.finish(status)
+        await tracker.finish(status)
 
 
-def resolve_uri(uri: str) -> str:
-    """Return ``uri`` with a relative sqlite path made absolute."""
-    if not (path := _sqlite_path(uri)):
-        return uri
-    return f"sqlite:///{path.absolute()}"
-
-
-def ui_command(uri: str) -> str:
-    """Return what to type to look at the runs in a store."""
-    if (path := _sqlite_path(resolve_uri(uri))) is None:
-        return uri
-    script = conf_dir().parent / "scripts" / "ui"
-    return (
-        f"{script} {path}" if script.exists() else f"mlflow ui --backend-store-uri sqlite:///{path}"
-    )
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
-
-
-def _mlflow() -> Any:
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    return mlflow
-
-
-def _start(uri: str, experiment: str, info: RunInfo) -> str:
-    mlflow = _mlflow()
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(uri)
-    _open_experiment(mlflow, uri, experiment)
-    run = mlflow.start_run(run_name=info.name, tags=dict(info.tags), log_system_metrics=True)
-    mlflow.log_params({key: _short(value) for key, value in info.parameters.items()})
-    run_id: str = run.info.run_id
-    return run_id
-
-
-def _open_experiment(mlflow: Any, uri: str, name: str) -> None:
-    """Make the experiment current; a new sqlite store is made by one process at a time.
-
-    Its artifacts stand beside the database: MLflow's own default depends on the current folder.
-    """
-    path = _sqlite_path(uri)
-    if path is None:
-        mlflow.set_experiment(name)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
-        if mlflow.get_experiment_by_name(name) is None:
-            mlflow.create_experiment(name, (path.parent / "mlartifacts").as_uri())
-        mlflow.set_experiment(name)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 6000 else text[:5999] + "…"
+async def _result_of(future: "Future[Result]") -> Result:
+    """Await what the worker does; it does so, too, when nobody waits any longer."""
+    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def _first_line(error: Exception) -> str:

@@ -118,6 +118,7 @@ def stub(model_dir: Path, documents: Path) -> list[str]:
         "chunk.size=64",
         "chunk.overlap=8",
         "gen.max_retries=0",
+        "model.dtype=float32",  # memory plans are the same on every processor
         "tracking=none",
         "hydra.run.dir=run",
         "hydra.sweep.dir=sweep",

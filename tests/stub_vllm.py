@@ -24,6 +24,8 @@ parser.add_argument("--max-num-seqs", type=int, default=32)
 parser.add_argument("--out-of-memory-above", type=int, default=2**31, help="sequences")
 parser.add_argument("--chatter", type=int, default=0, help="characters to write at start")
 parser.add_argument("--hang", action="store_true", help="take questions, answer none")
+parser.add_argument("--note-start", default="", help="add a line to this file")
+parser.add_argument("--note-requests", default="", help="add each request to this file")
 parser.add_argument("--startup-delay-s", type=float, default=0)
 parser.add_argument("--exit-at-start", default="", help="print this and exit with code 1")
 parser.add_argument("--exit-after-requests", type=int, default=0)
@@ -67,6 +69,9 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             n_requests += 1
             number = n_requests
+        if options.note_requests:
+            with lock, Path(options.note_requests).open("a") as file:
+                file.write(json.dumps(body) + "\n")
         time.sleep(options.delay_s)
         if options.exit_after_requests and number > options.exit_after_requests:
             os._exit(5)
@@ -127,8 +132,12 @@ if options.max_num_seqs > options.out_of_memory_above:
 if options.exit_at_start:
     sys.exit(options.exit_at_start)
 print("x" * options.chatter)
+if options.note_start:
+    with Path(options.note_start).open("a") as file:
+        file.write(f"{os.getpid()}\n")
 print("environment key:", "set" if os.environ.get("VLLM_API_KEY") else "none", flush=True)
 time.sleep(options.startup_delay_s)
+ThreadingHTTPServer.request_queue_size = 1024
 server = ThreadingHTTPServer((options.host, options.port), Handler)
 server.daemon_threads = True
 server.serve_forever()

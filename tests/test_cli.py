@@ -240,7 +240,6 @@ def test_steps_without_a_server(run_cli, stub, run_dir):
         ("qa.prompt='{{ text }} {{ x }}'", "'x' is undefined"),
         ("server.engine_args={exit-at-start: 'RuntimeError: planted'}", "RuntimeError: planted"),
         ("server.command=[/nowhere/python]", "check server.command"),
-        ("server.timeout_s=0.01", "server.timeout_s=0.01"),
         ("hydra.run.dir=/proc/nowhere", "/proc/nowhere"),
         ("gen.temperature=0.1,0.2", "gen.temperature"),
         ("--config-name=nope", "nope"),
@@ -399,3 +398,8 @@ def test_command_line_stays_as_typed_in_the_record(run_cli, stub, run_dir):
     run_cli(*stub, "steps=[ingest]")
     assert "steps=[ingest]" in (run_dir / ".hydra" / "overrides.yaml").read_text()
     assert json.loads((run_dir / "run.json").read_text())["timings"].keys() == {"ingest_s"}
+
+
+def test_server_that_is_not_ready_in_time_is_told(run_cli, stub):
+    slow = ["server.timeout_s=0.2", "server.engine_args={startup-delay-s: 30}"]
+    assert fails(run_cli(*stub, *slow), "server.timeout_s=0.2")

@@ -30,7 +30,7 @@ def ask(client):
 def test_completion_comes_back(serve):
     completion, n_retries = call(serve(), ask)
     assert '"pairs"' in completion.text
-    assert (completion.finish_reason, completion.usage.completion_tokens) == ("stop", 50)
+    assert (completion.finish_reason, completion.usage.output_tokens) == ("stop", 50)
     assert n_retries == 0
 
 

@@ -125,7 +125,7 @@ def test_secret_is_not_in_the_text_of_a_config(make_config):
 
 def test_command_line_hides_secrets():
     line = read_command_line(["model.token=hf_marked", "-m", "gen.top_p=1"])
-    assert line.arguments == ["model.token=${oc.env:SYNTH_MODEL_TOKEN}", "-m", "gen.top_p=1"]
+    assert line.arguments == ["-m", "model.token=${oc.env:SYNTH_MODEL_TOKEN}", "gen.top_p=1"]
     assert line.secrets == {"SYNTH_MODEL_TOKEN": "hf_marked"}
 
 

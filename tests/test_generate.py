@@ -5,23 +5,31 @@ import asyncio
 import pytest
 
 from synth.errors import BudgetExceeded
-from synth.generate import Tally, generate, request_seed
+from synth.generate import Lane, Tally, Task, generate, request_seed
+from synth.io import JsonlWriter, read_jsonl
+from synth.pool import FailureBudget
 from synth.records import Chunk, Failure
+from synth.slots import Slots
 
 CHUNKS = [Chunk(f"d-{n}-{n + 1}", "d", n, n + 1, 1, f"{n}.txt") for n in range(12)]
 
 
 @pytest.fixture
-def run(make_config, serve):
+def run(make_config, serve, tmp_path):
     def call(*switches, overrides=()):
         config = make_config("gen.max_retries=0", "gen.concurrency=1", *overrides)
-        endpoint, tally = serve(*switches), Tally()
+        endpoint, task = (
+            serve(*switches),
+            Task(CHUNKS, lambda chunk: chunk.id, FailureBudget(12, 0.5)),
+        )
 
         async def collect():
-            stream = generate(CHUNKS, lambda chunk: chunk.id, endpoint, config, tally)
-            return [result async for result in stream]
+            with JsonlWriter(tmp_path / "requests.jsonl") as writer:
+                tally = Tally(writer)
+                stream = generate(task, endpoint, config, tally, Lane(Slots()))
+                return [result async for result in stream], tally
 
-        return asyncio.run(collect()), tally
+        return asyncio.run(collect())
 
     return call
 
@@ -30,7 +38,17 @@ def test_every_chunk_gives_its_pairs_in_order(run):
     results, tally = run()
     assert [pairs[0].chunk_id for pairs in results] == [chunk.id for chunk in CHUNKS]
     assert [pair.id for pair in results[0]] == ["d-0-1-0", "d-0-1-1", "d-0-1-2"]
-    assert (tally.n_requests, tally.completion_tokens) == (12, 12 * 50)
+    figures = tally.figures(36)
+    assert (figures["n_requests"], figures["n_output_tokens"]) == (12, 12 * 50)
+
+
+def test_answered_requests_are_rows_that_share_the_servers_time(run, tmp_path):
+    _, tally = run("--delay-s", "0.01", overrides=["gen.concurrency=4"])
+    rows = list(read_jsonl(tmp_path / "requests.jsonl"))
+    assert {row["chunk_id"] for row in rows} == {chunk.id for chunk in CHUNKS}
+    latency, share = (sum(row[name] for row in rows) for name in ("latency_s", "server_s"))
+    assert share < latency / 2
+    assert tally.figures(36)["output_tokens_per_s"] == pytest.approx(600 / share)
 
 
 def test_failed_request_is_a_row(run):
@@ -50,7 +68,7 @@ def test_passing_failure_costs_a_retry(run):
 def test_cut_off_reply_gives_its_whole_pairs(run):
     results, tally = run("--cut-off")
     assert {len(pairs) for pairs in results} == {2}
-    assert tally.n_cut_off == 12
+    assert tally.figures(24)["n_cut_off"] == 12
 
 
 def test_replies_without_pairs_end_the_run(run):

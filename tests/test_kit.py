@@ -18,7 +18,7 @@ import yaml
 from synth import SyntheticDataKit
 from synth.chunk import spans
 from synth.errors import ConfigError, ServerDied, ServerStartError, ServerTimeout
-from synth.io import read_json
+from synth.io import read_json, read_jsonl
 from synth.models import cache_dir
 from tests.conftest import STUB, is_running, wait_until
 from tests.test_chunk import TEXTS
@@ -194,7 +194,7 @@ def test_length_that_does_not_fit_is_refused_or_shortened_for_all(
     settings, documents, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    tight = [*settings["overrides"], "memory.cpu_kv_cache_gib=0.001"]
+    tight = [*settings["overrides"], "memory.cpu_kv_cache_gib=0.001", "model.dtype=float32"]
     with pytest.raises(ConfigError, match=r"^max_seq_length=8192: one sequence takes"):
         SyntheticDataKit(settings["model_name"], 8192, overrides=tight)
     allowed = [*tight, "memory.may_shorten=true"]
@@ -421,3 +421,12 @@ def test_ctrl_c_while_waiting_leaves_nothing(settings, offspring):
 
 def test_soak_leaves_nothing(settings, documents, soak):
     assert soak(5, documents, **settings, max_generation_tokens=900) == []
+
+
+def test_generate_cuts_what_was_prepared(settings, documents, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with SyntheticDataKit(**settings) as kit:
+        kit.prepare_qa_generation(max_generation_tokens=64)
+        kit.generate(documents, tmp_path / "run")
+    sizes = [row["n_tokens"] for row in read_jsonl(tmp_path / "run" / "chunks.jsonl")]
+    assert max(sizes) > 100

@@ -6,6 +6,13 @@ knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
 
 from synth.config.check import check_config, check_overrides, flatten, open_door
 from synth.config.compose import compose, keys_set_by, register
+from synth.config.saved import (
+    configure_saved_log,
+    is_saved,
+    open_saved,
+    saved_cwd,
+    saved_overrides,
+)
 from synth.config.schema import (
     ChunkConfig,
     Config,
@@ -33,8 +40,13 @@ __all__ = [
     "check_config",
     "check_overrides",
     "compose",
+    "configure_saved_log",
     "flatten",
+    "is_saved",
     "keys_set_by",
     "open_door",
+    "open_saved",
     "register",
+    "saved_cwd",
+    "saved_overrides",
 ]

@@ -72,6 +72,8 @@ def check_overrides(overrides: Sequence[str], groups: dict[str, list[str]]) -> l
         key = override.key_or_group
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
             continue
+        if key == "sweep" and override.is_sweep_override():
+            problems.append(f"{text}: one grid at a time; Hydra would run neither of them")
         for value in _values_of(override):
             problem = (
                 _group_problem(key, value, groups[key])

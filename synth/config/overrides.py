@@ -27,25 +27,37 @@ class CommandLine:
     """Environment variables that the rewritten overrides refer to."""
     config_dir: Path | None
     """The user's own folder of options."""
+    resume: str | None
+    """The run or sweep to go on with."""
     is_question: bool
     """Whether it only asks for help or the configuration, so that nothing will run."""
 
 
 def read_command_line(arguments: Sequence[str]) -> CommandLine:
-    """Split and rewrite the arguments behind the program's name."""
-    rewritten: list[str] = []
+    """Split and rewrite the arguments behind the program's name.
+
+    Flags come first in what Hydra gets: its parser takes no ``model=llama8b -m seed=0,1``.
+    """
+    flags: list[str] = []
+    positional: list[str] = []
     overrides: list[str] = []
     secrets: dict[str, str] = {}
     completes = not {"-sc", "--shell-completion"}.isdisjoint(arguments)
     for argument in arguments:
-        if argument.startswith("-") or "=" not in argument or completes:
-            rewritten.append(argument)
-            continue
-        override = _hide_secret(add_plus(argument), secrets)
-        rewritten.append(override)
-        overrides.append(override)
+        if argument.startswith("~") and not completes:
+            positional.append(argument)
+        elif argument.startswith("-") or "=" not in argument or completes:
+            flags.append(argument)
+        else:
+            override = _hide_secret(add_plus(argument), secrets)
+            positional.append(override)
+            overrides.append(override)
     is_question = any(argument.split("=")[0] in _QUESTIONS for argument in arguments)
-    return CommandLine(rewritten, overrides, secrets, _config_dir_in(arguments), is_question)
+    values = dict(override.partition("=")[::2] for override in overrides)
+    resume = _unquoted(values["resume"]) if values.get("resume", "null") != "null" else None
+    return CommandLine(
+        [*flags, *positional], overrides, secrets, _config_dir_in(arguments), resume, is_question
+    )
 
 
 def add_plus(override: str) -> str:
@@ -54,6 +66,10 @@ def add_plus(override: str) -> str:
     while owner and owner not in settings():
         owner = owner.rpartition(".")[0]
     return f"++{override}" if owner and is_mapping(owner) else override
+
+
+def _unquoted(value: str) -> str:
+    return value.strip("'\"")
 
 
 def _config_dir_in(arguments: Sequence[str]) -> Path | None:
@@ -71,5 +87,5 @@ def _hide_secret(override: str, secrets: dict[str, str]) -> str:
     if spec is None or not spec.secret or value in ("", "null") or value.startswith("${"):
         return override
     name = "SYNTH_" + key.replace(".", "_").upper()
-    secrets[name] = value.strip("'\"")
+    secrets[name] = _unquoted(value)
     return f"{typed}=${{oc.env:{name}}}"

@@ -51,6 +51,11 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_metric(value: Any) -> bool:
+    stage, _, measure = str(value).removeprefix("-").partition("/")
+    return stage.isidentifier() and measure.isidentifier()
+
+
 def _is_url(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("http://", "https://"))
 
@@ -236,6 +241,12 @@ class Config:
         expected="letters, digits, '-', '_' and '.'",
     )
     tags: dict[str, Any] = setting("free tags for the tracker: {team: docs, …}")
+    objective: str = setting(
+        "metric that decides which job of a sweep is best; with a '-' before it the lowest is",
+        accepts=_is_metric,
+        expected="a metric's name such as quality/usable_frac",
+    )
+    resume: str | None = setting("folder of a run or sweep to go on with, as it was configured")
     model: ModelConfig = field(default_factory=ModelConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     server: ServerConfig = field(default_factory=ServerConfig)

@@ -87,9 +87,9 @@ def build_command(config: Config, model: Model, plan: Plan, machine: Machine) ->
         "dtype": plan.dtype,
         **_quantization_flags(config, model),
         **memory,
-        "seed": config.seed % 2**32,
         "generation-config": "vllm",  # the run's own sampling, not the model's habits
         "disable-fastapi-docs": True,
+        "enable-prompt-tokens-details": True,  # how much of a prompt was in the prefix cache
         "structured-outputs-config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
     env = {

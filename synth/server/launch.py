@@ -1,4 +1,7 @@
-"""Start the server that a run wants, and a smaller one when its memory runs out."""
+"""Start the server that a run wants, and a smaller one when its memory runs out.
+
+Jobs that run side by side and want the same server share one :class:`Launch`.
+"""
 
 import asyncio
 import logging
@@ -9,7 +12,7 @@ from synth.errors import ServerOutOfMemory, ServerTimeout
 from synth.records import Endpoint
 from synth.server import ready
 from synth.server.command import Command
-from synth.server.lease import Server, Session, stop
+from synth.server.lease import Server, Session, fingerprint, stop
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +39,26 @@ class Launch:
         self.server: Server = session.acquire(self.command, log_path)
         self.steps_down: list[str] = []
         """What was tried before and ran out of memory."""
+        self._readiness: asyncio.Task[Endpoint] | None = None
 
     @property
     def command(self) -> Command:
         """What the server was started with."""
         return self._ladder[self._rung]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the server was ready and has ended since."""
+        task = self._readiness
+        is_ready = (
+            task is not None and task.done() and not task.cancelled() and not task.exception()
+        )
+        return is_ready and self.server.poll() is not None
+
     async def wait_until_ready(self, timeout_s: float) -> Endpoint:
         """Return the endpoint when the server answers, stepping down the ladder if need be.
+
+        All who wait get the same answer, or the same error.
 
         Args:
             timeout_s: longest wait for each server of the ladder.
@@ -51,6 +66,11 @@ class Launch:
         Raises:
             ServerError: as :func:`synth.server.ready.wait_until_ready`; the last one's.
         """
+        if self._readiness is None:
+            self._readiness = asyncio.create_task(self._wait(timeout_s))
+        return await asyncio.shield(self._readiness)
+
+    async def _wait(self, timeout_s: float) -> Endpoint:
         while True:
             try:
                 return await ready.wait_until_ready(self.server, timeout_s)
@@ -76,3 +96,26 @@ class Launch:
         kept = self._log_path.with_suffix(f".{self._rung}{self._log_path.suffix}")
         self._log_path.replace(kept)
         self.server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)
+
+
+class Launches:
+    """The launches of jobs that run side by side; one for all that want the same server."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._launches: dict[str, Launch] = {}
+
+    def get(self, commands: Sequence[Command], log_path: Path) -> tuple[Launch, bool]:
+        """Return the launch for these commands, and whether another job has asked for it before.
+
+        A server that could not start is not started again for the next job; one that has died
+        in use is.
+
+        Raises:
+            ServerStartError: as :class:`Launch`.
+        """
+        key = fingerprint(commands[0])
+        if (known := self._launches.get(key)) is not None and not known.is_over:
+            return known, True
+        self._launches[key] = Launch(self._session, commands, log_path)
+        return self._launches[key], False

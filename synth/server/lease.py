@@ -29,7 +29,7 @@ import psutil
 from filelock import FileLock
 
 from synth.errors import ServerStartError
-from synth.io import read_json, write_json
+from synth.io import link, read_json, write_json
 from synth.memory import Machine, probe_machine
 from synth.records import Endpoint
 from synth.server.command import IGNORED_ENV, Command
@@ -77,6 +77,11 @@ class Session:
         """Return the session that this process was started in."""
         return cls(Path(os.environ[_FOLDER]), os.environ.get(_KEY))
 
+    def require(self) -> None:
+        """End this process if the session has ended: a worker is of no use without it."""
+        if not self.folder.exists():
+            raise SystemExit(1)
+
     @property
     def environment(self) -> dict[str, str]:
         """What :meth:`from_environment` finds it by."""
@@ -105,7 +110,7 @@ class Session:
         """
         with FileLock(self.folder / "lock"):
             if (running := self.find(command)) is not None:
-                _link(running.log_path, log_path)
+                link_log(running, log_path)
                 return running
             for other in self._servers():
                 stop(other)  # its memory is needed
@@ -113,7 +118,7 @@ class Session:
 
     def find(self, command: Command) -> Server | None:
         """Return the server that runs for ``command``, if there is one."""
-        server = self._load(self.folder / _fingerprint(command))
+        server = self._load(self.folder / fingerprint(command))
         return server if server is not None and server.poll() is None else None
 
     def close(self) -> None:
@@ -125,7 +130,7 @@ class Session:
         port = find_port(command.host, command.port)
         name = f"synth-{secrets.token_hex(4)}"
         where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
-        folder = self.folder / _fingerprint(command)
+        folder = self.folder / fingerprint(command)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         about = {
@@ -202,6 +207,12 @@ def open_session(*, with_key: bool = True) -> Iterator[Session]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def link_log(server: Server, log_path: Path) -> None:
+    """Let ``log_path`` be the server's log."""
+    if server.log_path.exists() and server.log_path != log_path.absolute():
+        link(server.log_path, log_path)
+
+
 def stop(server: Server, *, at_once: bool = False) -> None:
     """End the server and everything it started; return when it is gone.
 
@@ -240,13 +251,16 @@ def find_port(host: str, wanted: int) -> int:
         return port
 
 
-def _fingerprint(command: Command) -> str:
+def fingerprint(command: Command) -> str:
+    """Return the same text for commands that lead to the same server."""
     text = json.dumps([command.argv, command.host, command.port, sorted(command.env.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _start_supervisor(spec: dict[str, Any], log_path: Path) -> None:
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    if log_path.exists() and log_path.stat().st_nlink > 1:
+        log_path.unlink()  # an earlier server's log, which other runs have, too
     with log_path.open("ab") as log:
         subprocess.run(
             [sys.executable, "-m", "synth.server.supervisor"],
@@ -275,12 +289,3 @@ def _reachable(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
     return f"[{host}]" if ":" in host else host
-
-
-def _link(source: Path, target: Path) -> None:
-    if source.exists() and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(source)
-        except OSError:  # another file system
-            target.symlink_to(source)

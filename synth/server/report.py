@@ -19,31 +19,49 @@ class KvCache:
     """Sequences of full length that it holds at a time."""
 
 
-async def read_kv_cache(endpoint: Endpoint) -> KvCache | None:
-    """Return the server's KV cache; None if it does not report one."""
+@dataclass(frozen=True)
+class Report:
+    """What a server says of itself; None where it does not."""
+
+    kv_cache: KvCache | None = None
+    prefix_cache_hit_frac: float | None = None
+    """Share of all prompt tokens so far that it found in its prefix cache."""
+
+
+async def read_report(endpoint: Endpoint) -> Report:
+    """Return what the server reports; nothing if it does not answer."""
     url = endpoint.base_url.removesuffix("/v1") + "/metrics"
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as http,
             http.get(url) as reply,
         ):
-            return parse_kv_cache(await reply.text())
-    except (aiohttp.ClientError, TimeoutError):
-        return None
+            return parse_report(await reply.text())
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return Report()
 
 
-def parse_kv_cache(metrics: str) -> KvCache | None:
-    """Return the KV cache of a ``/metrics`` page.
+def parse_report(metrics: str) -> Report:
+    """Return what a ``/metrics`` page says, over all data-parallel engines.
 
-    vLLM tells it in the labels of ``vllm:cache_config_info``: ``kv_cache_size_tokens`` and
-    ``kv_cache_max_concurrency``, for each data-parallel engine.
+    The KV cache is in the labels of ``vllm:cache_config_info``, the hits of the prefix cache, in
+    tokens, in the counters ``vllm:prefix_cache_hits`` and ``vllm:prefix_cache_queries``.
     """
-    engines = [
-        sample.labels
-        for family in text_string_to_metric_families(metrics)
-        if family.name == "vllm:cache_config_info"
-        for sample in family.samples
-    ]
+    families = {family.name: family for family in text_string_to_metric_families(metrics)}
+
+    def total(name: str) -> float:
+        samples = families[name].samples if name in families else []
+        return sum(sample.value for sample in samples if sample.name == f"{name}_total")
+
+    queries = total("vllm:prefix_cache_queries")
+    info = families.get("vllm:cache_config_info")
+    return Report(
+        kv_cache=_parse_kv_cache([sample.labels for sample in info.samples] if info else []),
+        prefix_cache_hit_frac=total("vllm:prefix_cache_hits") / queries if queries else None,
+    )
+
+
+def _parse_kv_cache(engines: list[dict[str, str]]) -> KvCache | None:
     if not engines:
         return None
     try:

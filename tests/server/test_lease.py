@@ -118,3 +118,13 @@ with lease.open_session() as session:
     assert done.returncode == -signal.SIGKILL
     session = Path(done.stdout.strip()).parent
     wait_until(lambda: not session.exists())
+
+
+def test_log_that_others_have_is_not_written_to_again(session, tmp_path):
+    first = session.acquire(stub_command(), tmp_path / "a")
+    lease.link_log(first, tmp_path / "b")
+    lease.stop(first)
+    kept = (tmp_path / "a").read_bytes()
+    second = session.acquire(stub_command("--chatter", "9"), tmp_path / "b")
+    wait_until(lambda: b"x" * 9 in second.log_path.read_bytes())
+    assert (tmp_path / "a").read_bytes() == kept

@@ -1,11 +1,11 @@
-"""What a server says of its KV cache."""
+"""What a server says of its caches."""
 
 import asyncio
 
 import pytest
 
 from synth.records import Endpoint
-from synth.server.report import KvCache, parse_kv_cache, read_kv_cache
+from synth.server.report import KvCache, Report, parse_report, read_report
 
 LINE = (
     'vllm:cache_config_info{engine="%d",block_size="16",kv_cache_size_tokens="1000",'
@@ -14,12 +14,12 @@ LINE = (
 
 
 def test_kv_cache_is_read_from_a_server(serve):
-    assert asyncio.run(read_kv_cache(serve())) == KvCache(8192, 4.0)
+    assert asyncio.run(read_report(serve())).kv_cache == KvCache(8192, 4.0)
 
 
 def test_engines_are_added_up():
     page = "# TYPE vllm:cache_config_info gauge\n" + LINE % 0 + LINE % 1
-    assert parse_kv_cache(page) == KvCache(2000, 5.0)
+    assert parse_report(page).kv_cache == KvCache(2000, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,16 @@ def test_engines_are_added_up():
     ids=["empty", "other", "none", "older"],
 )
 def test_page_without_it_gives_none(page):
-    assert parse_kv_cache(page) is None
+    assert parse_report(page).kv_cache is None
 
 
 def test_server_that_is_gone_gives_none():
-    assert asyncio.run(read_kv_cache(Endpoint("http://127.0.0.1:9/v1", "m"))) is None
+    assert asyncio.run(read_report(Endpoint("http://127.0.0.1:9/v1", "m"))) == Report()
+
+
+def test_hits_of_the_prefix_cache_are_a_share_of_all_tokens():
+    page = "".join(
+        f'# TYPE vllm:prefix_cache_{kind}_total counter\nvllm:prefix_cache_{kind}_total{{engine="0"}} {n}\n'
+        for kind, n in (("queries", 200.0), ("hits", 50.0))
+    )
+    assert parse_report(page).prefix_cache_hit_frac == 0.25

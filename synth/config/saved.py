@@ -1,0 +1,56 @@
+"""The configuration of a run as Hydra has saved it, for those who go on with it."""
+
+from pathlib import Path
+
+from hydra.core.utils import configure_log, setup_globals
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from synth.config.check import open_door
+from synth.config.compose import register
+from synth.config.schema import Config
+from synth.errors import ConfigError
+
+_FOLDER = ".hydra"
+
+
+def is_saved(folder: Path) -> bool:
+    """Return whether ``folder`` is that of a run."""
+    return (folder / _FOLDER / "config.yaml").is_file()
+
+
+def open_saved(folder: Path) -> Config:
+    """Return the configuration of the run in ``folder``.
+
+    Raises:
+        ConfigError: if it is not one of this version, or needs a variable that is not set.
+    """
+    register()
+    try:
+        return open_door(_load(folder, "config.yaml"))
+    except OmegaConfBaseException as error:
+        raise ConfigError([f"{folder}: {error}"]) from error
+
+
+def saved_overrides(folder: Path) -> list[str]:
+    """Return how the run in ``folder`` was asked for."""
+    return [str(text) for text in OmegaConf.load(folder / _FOLDER / "overrides.yaml")]
+
+
+def saved_cwd(folder: Path) -> Path:
+    """Return where the run in ``folder`` was started: its relative paths begin there."""
+    return Path(_load(folder, "hydra.yaml").hydra.runtime.cwd)
+
+
+def configure_saved_log(folder: Path, log_folder: Path) -> None:
+    """Log as the run in ``folder`` has, to ``log_folder``."""
+    setup_globals()
+    node = _load(folder, "hydra.yaml")
+    node.hydra.runtime.output_dir = str(log_folder)
+    configure_log(node.hydra.job_logging, node.hydra.verbose)
+
+
+def _load(folder: Path, name: str) -> DictConfig:
+    node = OmegaConf.load(folder / _FOLDER / name)
+    assert isinstance(node, DictConfig)
+    return node

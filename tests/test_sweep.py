@@ -1,0 +1,265 @@
+"""Sweeps as their users meet them: on the stub, as a process, to their end or not."""
+
+import hashlib
+import json
+import shutil
+import signal
+
+import mlflow
+import psutil
+import pytest
+
+from synth.io import read_json, read_jsonl
+from synth.sweep.plan import OBJECTIVES
+from tests.conftest import wait_until
+from tests.test_cli import fails
+
+GRID = ("-m", "chunk.size=32,64", "gen.temperature=0.3,0.7")
+NAMES = [f"chunk.size={size} gen.temperature={t}" for size in (32, 64) for t in (0.3, 0.7)]
+TRACKED = ("tracking=mlflow", "tracking.uri=sqlite:///ml.db")
+
+
+@pytest.fixture
+def grid(stub, tmp_path):
+    """A grid over what the model is asked, on a stub that notes its starts."""
+    kept = [text for text in stub if "chunk.size" not in text]
+    return [*kept, f"server.engine_args.note-start={tmp_path}/starts"]
+
+
+@pytest.fixture
+def store(new_store, tmp_path):
+    shutil.copy(new_store, tmp_path / "ml.db")
+    return mlflow.MlflowClient(f"sqlite:///{tmp_path}/ml.db")
+
+
+def records(tmp_path, name="run.json"):
+    folders = sorted(path for path in (tmp_path / "sweep").iterdir() if path.name.isdigit())
+    return [read_json(folder / name) for folder in folders]
+
+
+def n_starts(tmp_path):
+    return len((tmp_path / "starts").read_text().splitlines())
+
+
+def runs_of(client):
+    (experiment,) = [e for e in client.search_experiments() if e.name == "synth"]
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if run.data.tags["synth.kind"] == "sweep"]
+    return parents, [run for run in runs if run not in parents]
+
+
+def hashes(folder):
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_jobs_share_a_server_and_are_compared(run_cli, grid, tmp_path):
+    done = run_cli(*grid, *GRID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 4
+    assert n_starts(tmp_path) == 1
+    jobs = read_json(tmp_path / "sweep" / "sweep.json")["jobs"]
+    assert [(job["number"], job["folder"], job["name"]) for job in jobs] == [
+        (n, str(n), name) for n, name in enumerate(NAMES)
+    ]
+    files = {path.name for path in (tmp_path / "sweep").iterdir()}
+    assert {"report.html", "comparison.csv", "plots"} <= files
+    assert all(name in (tmp_path / "sweep" / "report.html").read_text() for name in NAMES)
+
+
+def test_documents_are_read_and_tokenised_once(run_cli, grid, tmp_path):
+    run_cli(*grid, *GRID)
+    texts = [next((tmp_path / "sweep" / str(n) / "data" / "txt").iterdir()) for n in range(4)]
+    assert len({path.stat().st_ino for path in texts}) == 1
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("model.max_seq_length=1024,2048", "gen.temperature=0.3,0.7"),
+        ("gen.temperature=0.3,0.7", "model.max_seq_length=1024,2048"),
+    ],
+    ids=["server first", "server last"],
+)
+def test_each_server_starts_once_in_any_order(run_cli, grid, tmp_path, order):
+    done = run_cli(*grid, "chunk.size=64", "gen.max_tokens=64", "-m", *order)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert n_starts(tmp_path) == 2
+    first = [text.split(",")[0] for text in order]
+    assert read_json(tmp_path / "sweep" / "sweep.json")["jobs"][0]["name"] == " ".join(first)
+
+
+def test_twins_ask_for_the_same_chunk_one_after_the_other(run_cli, grid, tmp_path):
+    note = f"server.engine_args.note-requests={tmp_path}/requests"
+    run_cli(*grid, note, "gen.concurrency=1", *GRID)
+    asked = [row["messages"][-1]["content"] for row in read_jsonl(tmp_path / "requests")]
+    pairs = list(zip(asked[2::2], asked[3::2], strict=False))
+    assert sum(first == second for first, second in pairs) > 0.9 * len(pairs)
+
+
+def test_sweep_is_in_mlflow(run_cli, grid, store, tmp_path):
+    done = run_cli(*grid, *TRACKED, *GRID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (parent,), jobs = runs_of(store)
+    assert sorted(run.info.run_name for run in jobs) == NAMES
+    assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
+    assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
+    assert all("quality/usable_frac" in run.data.metrics for run in jobs)
+    artifacts = {file.path for file in store.list_artifacts(parent.info.run_id)}
+    assert {"report.html", "comparison.csv", "plots"} <= artifacts
+    experiment = store.get_experiment(parent.info.experiment_id)
+    (view,) = [v for key, v in experiment.tags.items() if key.startswith("mlflow.sharedViewState")]
+    assert "params.`chunk.size`" in json.loads(view)["selectedColumns"]
+    assert f"/runs/{parent.info.run_id}" in done.stdout
+
+
+def test_job_that_fails_is_recorded_and_the_others_go_on(run_cli, grid, store, tmp_path, documents):
+    done = run_cli(*grid, *TRACKED, "-m", f"docs={documents},nowhere", "chunk.size=32,64")
+    assert fails(done, "there is no such file or folder", "resume=")
+    assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 2 + ["FAILED"] * 2
+    (parent,), jobs = runs_of(store)
+    assert parent.info.status == "FAILED"
+    assert sorted(run.info.status for run in jobs) == ["FAILED"] * 2 + ["FINISHED"] * 2
+    assert "nowhere" in (tmp_path / "sweep" / "2" / "synth.log").read_text()
+    assert "nowhere" in (tmp_path / "sweep" / "report.html").read_text()
+
+
+def test_mistake_in_one_job_ends_all_before_anything_starts(run_cli, grid, tmp_path):
+    done = run_cli(*grid, "-m", "chunk.size=64,1900")
+    assert fails(done, "chunk.size=1900")
+    assert not (tmp_path / "starts").exists()
+
+
+def test_server_that_can_not_start_fails_its_jobs_once(run_cli, grid, tmp_path):
+    broken = "server.engine_args.exit-at-start=no luck"
+    done = run_cli(*grid, broken, *GRID)
+    assert fails(done, "no luck")
+    assert {record["status"] for record in records(tmp_path)} == {"FAILED"}
+    assert not (tmp_path / "starts").exists()
+
+
+def test_killed_sweep_goes_on_where_it_was(start_cli, run_cli, grid, store, tmp_path):
+    slow = ["gen.concurrency=2", "hydra.launcher.n_jobs=2", "server.engine_args.delay-s=0.1"]
+    note = f"server.engine_args.note-requests={tmp_path}/requests"
+    process = start_cli(*grid, *TRACKED, *slow, note, *GRID)
+    record = tmp_path / "sweep" / "0" / "run.json"
+    wait_until(lambda: record.exists() and read_json(record)["status"] == "FINISHED", 60)
+    pairs = tmp_path / "sweep" / "2" / "pairs.jsonl"
+    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before, answered = hashes(tmp_path / "sweep" / "0"), len(list(read_jsonl(pairs)))
+    done = run_cli("resume=sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert hashes(tmp_path / "sweep" / "0") == before
+    assert [one["status"] for one in records(tmp_path)] == ["FINISHED"] * 4
+    for job in "0123":
+        ids = [row["id"] for row in read_jsonl(tmp_path / "sweep" / job / "pairs.jsonl")]
+        assert len(ids) == len(set(ids)) == 3 * len({one.rpartition("-")[0] for one in ids})
+    n_asked = len(list(read_jsonl(tmp_path / "requests")))
+    n_chunks = sum(one["counts"]["n_chunks"] for one in records(tmp_path))
+    assert answered > 0
+    assert n_asked <= n_chunks + 2 * 2 * 2  # what was in flight or not yet in order is asked again
+    (parent,), jobs = runs_of(store)
+    assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
+    assert len(jobs) == 4
+
+
+def test_failed_jobs_are_what_resume_runs(run_cli, grid, tmp_path, documents):
+    late = tmp_path / "late"
+    run_cli(*grid, "-m", f"docs={documents},{late}", "chunk.size=64")
+    before = hashes(tmp_path / "sweep" / "0")
+    shutil.copytree(documents, late)
+    done = run_cli("resume=sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 2
+    assert hashes(tmp_path / "sweep" / "0") == before
+
+
+def test_single_run_goes_on_where_it_was(start_cli, run_cli, stub, tmp_path):
+    process = start_cli(*stub, "gen.concurrency=1", "server.engine_args.delay-s=0.2")
+    pairs = tmp_path / "run" / "pairs.jsonl"
+    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    n_before = len(list(read_jsonl(pairs)))
+    done = run_cli("resume=run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = read_json(tmp_path / "run" / "run.json")
+    assert record["status"] == "FINISHED"
+    assert record["counts"]["n_pairs"] == 3 * record["counts"]["n_chunks"] > n_before > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["resume=nowhere"], "there is neither a run nor a sweep"),
+        (["resume=nowhere", "chunk.size=64"], "leave out chunk.size=64"),
+        (["-m", "gen.temperature=0.1,0.2", "objective=quality/useable_frac"], "Did you mean"),
+        (["-m", "tracking=none,mlflow"], "tracking.kind: it can't differ"),
+        (["-m", "sweep=prompts,models"], "one grid at a time"),
+    ],
+    ids=["nothing there", "another setting", "no such objective", "two stores", "two grids"],
+)
+def test_mistakes_are_told(run_cli, arguments, said):
+    assert fails(run_cli(*arguments), said)
+
+
+def test_sweep_is_not_overwritten(run_cli, grid):
+    assert run_cli(*grid, *GRID).returncode == 0
+    assert fails(run_cli(*grid, *GRID), "holds a sweep already")
+
+
+def test_run_logs_every_objective(run_cli, stub, tmp_path):
+    run_cli(*stub)
+    assert set(OBJECTIVES) <= set(read_json(tmp_path / "run" / "run.json")["metrics"])
+
+
+def test_workers_share_the_server(run_cli, grid, store, tmp_path):
+    done = run_cli(*grid, *TRACKED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *GRID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert n_starts(tmp_path) == 1
+    (parent,), jobs = runs_of(store)
+    assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
+    assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
+
+
+def test_killed_worker_leaves_the_others(start_cli, run_cli, grid, tmp_path):
+    slow = ["gen.concurrency=1", "server.engine_args.delay-s=0.1"]
+    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    process = start_cli(*grid, *slow, *workers, *GRID)
+    pairs = tmp_path / "sweep" / "1" / "pairs.jsonl"
+    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
+    worker, *_ = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "loky.backend.popen_loky_posix" in " ".join(child.cmdline())
+    ]
+    worker.kill()
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 1, out + err
+    statuses = [record["status"] for record in records(tmp_path)]
+    assert statuses == ["RUNNING", "RUNNING", "FINISHED", "FINISHED"]
+    assert run_cli("resume=sweep").returncode == 0
+    assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 4
+
+
+def test_interrupted_sweep_says_how_to_go_on(start_cli, grid, store, tmp_path):
+    process = start_cli(*grid, *TRACKED, "server.engine_args.delay-s=0.2", *GRID)
+    pairs = tmp_path / "sweep" / "0" / "pairs.jsonl"
+    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"resume={tmp_path}/sweep" in out
+    (parent,), jobs = runs_of(store)
+    assert {run.info.status for run in [parent, *jobs]} == {"KILLED"}
+
+
+def test_server_that_dies_is_started_for_the_next_job(run_cli, grid, tmp_path):
+    mortal = ["server.engine_args.exit-after-requests=30", "hydra.launcher.n_jobs=1"]
+    done = run_cli(*grid, *mortal, "chunk.size=64", "-m", "gen.temperature=0.1,0.2,0.3")
+    assert fails(done, "the server ended with code 5")
+    statuses = [record["status"] for record in records(tmp_path)]
+    assert statuses == ["FINISHED", "FAILED", "FINISHED"]
+    assert n_starts(tmp_path) == 2
