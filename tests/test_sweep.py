@@ -138,7 +138,7 @@ def test_server_that_can_not_start_fails_its_jobs_once(run_cli, grid, tmp_path):
     assert not (tmp_path / "starts").exists()
 
 
-def test_killed_sweep_goes_on_where_it_was(start_cli, run_cli, grid, store, tmp_path):
+def test_killed_sweep_goes_on_where_it_was(start_cli, run_cli, grid, store, tmp_path, offspring):
     slow = ["gen.concurrency=2", "hydra.launcher.n_jobs=2", "server.engine_args.delay-s=0.1"]
     note = f"server.engine_args.note-requests={tmp_path}/requests"
     process = start_cli(*grid, *TRACKED, *slow, note, *GRID)
@@ -148,6 +148,7 @@ def test_killed_sweep_goes_on_where_it_was(start_cli, run_cli, grid, store, tmp_
     wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    wait_until(lambda: not offspring())  # the server has said its last words
     before, answered = hashes(tmp_path / "sweep" / "0"), len(list(read_jsonl(pairs)))
     done = run_cli("resume=sweep")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -239,7 +240,8 @@ def test_killed_worker_leaves_the_others(start_cli, run_cli, grid, tmp_path):
     out, err = process.communicate(timeout=90)
     assert process.returncode == 1, out + err
     statuses = [record["status"] for record in records(tmp_path)]
-    assert statuses == ["RUNNING", "RUNNING", "FINISHED", "FINISHED"]
+    assert "RUNNING" in statuses[:2]
+    assert statuses[2:] == ["FINISHED", "FINISHED"]
     assert run_cli("resume=sweep").returncode == 0
     assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 4
 
