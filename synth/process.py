@@ -1,19 +1,34 @@
-"""One process and everything that it starts, as one process group.
+"""Processes that end when those end that they are for.
 
-The group is led by a guard: a shell that reads from a pipe that only the owner holds. When the
+A program and everything that it starts are one process group. The group is led by a guard: a shell that reads from a pipe that only the owner holds. When the
 owner ends, however it ends, the pipe closes and the guard kills the group. So not even
 ``kill -9`` of the owner leaves an engine process with the GPU's memory in its hands.
 """
 
+import functools
 import os
+import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 _GUARD = "trap '' TERM INT HUP; read -r _; kill -KILL 0"
+
+
+@functools.cache
+def end_with(pid: int) -> None:
+    """Have this process end, in the middle of whatever it does, when process ``pid`` has ended."""
+
+    def wait() -> None:
+        with suppress(ProcessLookupError):
+            select.select([os.pidfd_open(pid)], [], [])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class ProcessGroup:
