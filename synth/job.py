@@ -6,12 +6,11 @@ run's record (``run.json``), its tracker, its server.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from synth.config import Config, flatten
+from synth.config import Config
 from synth.connection import Connection
 from synth.errors import ConfigError
 from synth.external import find_tool
@@ -19,8 +18,9 @@ from synth.generate import Lane
 from synth.ingest import find_documents
 from synth.loop import run_async
 from synth.models import Model, resolve_model
+from synth.place import Place, describe
 from synth.qa import Prompt
-from synth.record import Summary, hold, read_record, versions
+from synth.record import Summary, hold, read_record
 from synth.run import Experiment, Inputs
 from synth.salvage import Salvage, salvage
 from synth.server.launch import Launch, Launches
@@ -28,27 +28,13 @@ from synth.server.lease import Session, link_log
 from synth.serving import Serving, plan_serving
 from synth.shared import Shared
 from synth.slots import Slots
-from synth.store import RunInfo, ui_command
+from synth.store import ui_command
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker, Worker, open_tracker
 
 log = logging.getLogger(__name__)
 
 _NEED_MODEL = frozenset({"serve", "chunk"})
-
-
-@dataclass(frozen=True)
-class Place:
-    """A job's place in a sweep."""
-
-    number: int
-    name: str
-    """What varies between the jobs of the sweep: ``chunk.size=512 gen.temperature=0.3``."""
-    parent: Callable[[], str | None]
-    """Returns the sweep's MLflow run; called when the job's own is opened."""
-    rank: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What varies, by key."""
 
 
 @dataclass(frozen=True)
@@ -124,16 +110,22 @@ class Job:
         """Run it in ``folder``; go on where an earlier attempt has ended there.
 
         Raises:
+            ConfigError: if another process is at work there.
             SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker
                 that fails does not end it, but stands in the summary.
         """
-        earlier = read_record(folder)
-        before = salvage(folder, earlier.get("steps", ()))
-        summary = Summary(folder, ui_command=ui_command(self.config.tracking.uri))
-        summary.started = earlier.get("started", summary.started)
-        summary.mlflow_run_id = earlier.get("mlflow_run_id")
+        with hold(folder):
+            return await self._run(folder, around, overrides, place)
+
+    async def _run(
+        self, folder: Path, around: Surroundings, overrides: Sequence[str], place: Place | None
+    ) -> Summary:
+        before = salvage(folder, read_record(folder).get("steps", ()))
+        summary = Summary.begin(folder)
+        summary.ui_command = ui_command(self.config.tracking.uri)
         summary.outcome.steps = list(before.steps)
-        info = replace(_describe(self.config, overrides, place), run_id=summary.mlflow_run_id)
+        summary.write("RUNNING")  # with its key, before there is an MLflow run that has it
+        info = describe(self.config, summary, place, overrides)
         async with open_tracker(self.config.tracking, info, around.worker) as tracker:
             summary.metrics = tracker.metrics
             try:
@@ -222,24 +214,22 @@ def run_job(
     job = Preparation(session).prepare(config, serving)
     shared = Shared(session.folder / "shared") if place else Shared()
     around = Surroundings(session, Launches(session), shared=shared)
-    with hold(folder):
-        return run_async(lambda: job.run(folder, around, overrides, place))
+    return run_async(lambda: job.run(folder, around, overrides, place))
 
 
 def resume_job(config: Config, folder: Path, session: Session, overrides: Sequence[str]) -> Summary:
     """Go on with the run in ``folder``; otherwise as :func:`run_job`."""
     job = Preparation(session).prepare(config)
     around = Surroundings(session, Launches(session))
-    with hold(folder):
-        return run_async(lambda: job.run(folder, around, overrides))
+    return run_async(lambda: job.run(folder, around, overrides))
 
 
 async def refuse(
     config: Config, folder: Path, around: Surroundings, place: Place, error: ConfigError
 ) -> None:
     """Record a job of a sweep that can't be run, and raise ``error``."""
-    summary = Summary(folder, mlflow_run_id=read_record(folder).get("mlflow_run_id"))
-    info = replace(_describe(config, (), place), run_id=summary.mlflow_run_id)
+    summary = Summary.begin(folder)
+    info = describe(config, summary, place)
     async with open_tracker(config.tracking, info, around.worker) as tracker:
         with summary.recorded():
             summary.mlflow_run_id = await tracker.run_id()
@@ -251,22 +241,3 @@ async def _note_run_id(summary: Summary, tracker: Tracker) -> None:
     if (run_id := await tracker.run_id()) is not None:
         summary.mlflow_run_id = run_id
         summary.write("RUNNING")
-
-
-def _describe(config: Config, overrides: Sequence[str], place: Place | None) -> RunInfo:
-    tags = {str(key): str(value) for key, value in config.tags.items()}
-    tags |= {"synth.kind": "job", "synth.version": versions()["synth"]}
-    parameters = flatten(config)
-    if place is None:
-        telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
-        name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
-        return RunInfo(name[:250], parameters, tags)
-    tags["synth.job"] = str(place.number)
-    chosen = {key: value for key, value in place.settings.items() if key not in parameters}
-    return RunInfo(
-        name=place.name[:250],
-        parameters=parameters | chosen,
-        tags=tags,
-        parent=place.parent,
-        objective=config.objective.removeprefix("-"),
-    )

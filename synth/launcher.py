@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +32,8 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from synth.config import Config, open_door
 from synth.errors import REPORTED, ConfigError, SynthError
-from synth.job import Place
+from synth.place import Place
+from synth.process import end_with
 from synth.record import read_record
 from synth.server.lease import Session
 from synth.sweep.book import NAME, Book, read_book
@@ -52,16 +53,9 @@ _open: list[Sweep] = []
 @contextmanager
 def sweeping() -> Iterator[None]:
     """End the sweep that the body starts, if it starts one, however the body ends."""
-    status = "KILLED"
-    try:
+    with ExitStack() as stack:
+        stack.push(lambda *how: _open.pop().__exit__(*how) if _open else None)
         yield
-        status = "FINISHED"
-    except Exception:
-        status = "FINISHED"
-        raise
-    finally:
-        if _open:
-            _open.pop().finish(status)
 
 
 def place_in_sweep() -> Place | None:
@@ -93,7 +87,7 @@ class SideBySide(Launcher):
 
     def __init__(self, n_jobs: int) -> None:
         """Run at most ``n_jobs`` jobs at a time."""
-        self._n_jobs = n_jobs
+        self._n_jobs = int(n_jobs)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -117,12 +111,13 @@ class SideBySide(Launcher):
             raise ConfigError([f"{folder} holds a sweep already: go on with it by resume={folder}"])
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
         nodes = [self._compose(*job) for job in zip(numbers, job_overrides, strict=True)]
-        _check_surroundings(nodes)
+        _check_surroundings(nodes, self._n_jobs)
         returns = [self._make_folder(node) for node in nodes]
         requests = [_request_of(*job) for job in zip(numbers, returns, strict=True)]
         self._configure_log(folder)
-        sweep = _open[0] if _open else Sweep(Book(folder), Session.from_environment())
-        _open[:] = [sweep]
+        if not _open:
+            _open.append(Sweep(Book(folder, self._n_jobs), Session.from_environment()))
+        (sweep,) = _open
         sweep.add(requests, list(self._config.hydra.overrides.task))
         ready = sweep.prepare(requests)
         with env_override(nodes[0].hydra.job.env_set):
@@ -136,7 +131,7 @@ class SideBySide(Launcher):
 
     def _run(self, sweep: Sweep, ready: Sequence[Ready]) -> Mapping[int, Exception]:
         """Run the jobs and return the errors of those that failed."""
-        results = sweep.run(ready, self._n_jobs)
+        results = sweep.run(ready)
         return {number: one for number, one in results.items() if isinstance(one, Exception)}
 
     def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
@@ -168,11 +163,12 @@ class InWorkers(SideBySide):
     """Runs each job in a process of its own, by joblib; those that want the same server share it."""
 
     def _run(self, sweep: Sweep, ready: Sequence[Ready]) -> Mapping[int, Exception]:
-        sweep.wait_for_tracker()
+        # Those that can't be run are recorded here; the sweep's MLflow run is in the book then.
+        errors = super()._run(sweep, [one for one in ready if isinstance(one.job, ConfigError)])
         with env_override({_FOLDER: str(Path(str(self._config.hydra.sweep.dir)).absolute())}):
-            for group in groups(ready):
+            for group in groups([one for one in ready if one.request.number not in errors]):
                 self._run_group(group)
-        return {}
+        return errors
 
     def _run_group(self, group: Sequence[Ready]) -> None:
         """Run jobs; if a worker is killed, those that were not started yet go on in new ones."""
@@ -184,7 +180,7 @@ class InWorkers(SideBySide):
 
         left, state = list(group), Singleton.get_state()
         while left:
-            common = (self._context, self._config, self._task, state)
+            common = (self._context, self._config, self._task, state, os.getpid())
             calls = [delayed(_execute)(one.request, *common) for one in left]
             try:
                 Parallel(n_jobs=self._n_jobs, backend="loky", batch_size=1)(calls)
@@ -202,10 +198,12 @@ def _execute(
     config: DictConfig,
     task: TaskFunction,
     state: dict[Any, Any],
+    owner: int,
 ) -> None:
     """Run a job in a worker; how it ended is in its ``run.json``."""
     from hydra_plugins.hydra_joblib_launcher._core import execute_job
 
+    end_with(owner)  # joblib's workers would wait for five more minutes
     register_launchers()
     execute_job(request.number, request.overrides, context, config, task, state)
 
@@ -232,9 +230,11 @@ def _complete(job_return: JobReturn, request: Request, error: Exception | None) 
         job_return.return_value = record["metrics"].get(objective)
 
 
-def _check_surroundings(nodes: Sequence[DictConfig]) -> None:
+def _check_surroundings(nodes: Sequence[DictConfig], n_jobs: int) -> None:
     """Refuse what jobs that share a process can't have each for themselves."""
     problems = []
+    if n_jobs < 1:
+        problems.append(f"hydra.launcher.n_jobs={n_jobs}: expected 1 or more")
     if any(node.hydra.job.chdir for node in nodes):
         problems.append("hydra.job.chdir: the jobs of a sweep share a process; leave it out")
     if any(node.hydra.job.env_set != nodes[0].hydra.job.env_set for node in nodes):

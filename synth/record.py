@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from rich import get_console
@@ -29,9 +30,18 @@ class Summary:
     server: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    key: str = field(default_factory=lambda: uuid4().hex)
+    """What its MLflow run is found by if it was killed before it knew that run's id."""
     mlflow_run_id: str | None = None
     ui_command: str = ""
     tracking_error: TrackingError | None = None
+
+    @classmethod
+    def begin(cls, folder: Path) -> Self:
+        """Return the summary of a run that begins in ``folder``, or goes on there."""
+        earlier = read_record(folder)
+        kept = ("started", "key", "mlflow_run_id")
+        return cls(folder, **{name: earlier[name] for name in kept if name in earlier})
 
     def tell(self) -> None:
         """Print what was made, how fast, and where it is."""
@@ -60,6 +70,7 @@ class Summary:
             "timings": {step: round(s, 3) for step, s in self.outcome.timings.items()},
             "server": self.server,
             "metrics": self.metrics,
+            "key": self.key,
             "mlflow_run_id": self.mlflow_run_id,
             "versions": versions(),
         }

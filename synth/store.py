@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from synth.config.files import conf_dir
+from synth.errors import TrackingError
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -20,6 +21,7 @@ _QUIET = {
     "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+_KEY = "synth.key"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class RunInfo:
     parameters: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
-    """The run to go on with; None: a new one."""
+    """The run to go on with; None: the one with its key, or a new one."""
+    key: str = ""
+    """A tag by which a run is found that was made and not noted; "" = it is new."""
     parent: Callable[[], str | None] | None = None
     """Returns the run of the sweep that it is a job of; called when the run is opened."""
     objective: str | None = None
@@ -110,6 +114,11 @@ def connect(uri: str) -> Any:
     return _mlflow().MlflowClient(uri)
 
 
+def is_open(uri: str, run_id: str) -> bool:
+    """Return whether a run counts as running."""
+    return bool(connect(uri).get_run(run_id).info.status == "RUNNING")
+
+
 def _mlflow() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -121,32 +130,45 @@ def _mlflow() -> Any:
 
 
 def open_store(uri: str, experiment: str, info: RunInfo) -> Store:
-    """Open the run that ``info`` describes."""
+    """Open the run that ``info`` describes.
+
+    Raises:
+        TrackingError: if the sweep that it is a job of is not logged.
+    """
+    parent_id = info.parent() if info.parent else None
+    if info.parent is not None and parent_id is None:
+        raise TrackingError("the run of its sweep is not there")
     client, experiment_id = _connect(uri, experiment)
-    run = _go_on(client, info.run_id) if info.run_id else _create(client, experiment_id, info)
+    run_id = info.run_id or _find_run(client, experiment_id, info.key)
+    run = _go_on(client, run_id) if run_id else _create(client, experiment_id, info, parent_id)
     monitor = None
     if info.parent is None:  # what the machine does is the sweep's, not a job's
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         monitor = SystemMetricsMonitor(
-            run.info.run_id, resume_logging=info.run_id is not None, tracking_uri=uri
+            run.info.run_id, resume_logging=run_id is not None, tracking_uri=uri
         )
         monitor.start()
     store = Store(client, run, monitor)
     store.log_parameters(info.parameters)
-    if info.objective is not None and info.run_id is None:
+    if info.objective is not None and run_id is None:
         # That page begins with the figure that was logged first (tried in 3.17).
         store.log_metrics({info.objective: math.nan})
     return store
 
 
-def _create(client: Any, experiment_id: str, info: RunInfo) -> Any:
+def _create(client: Any, experiment_id: str, info: RunInfo, parent_id: str | None) -> Any:
     from mlflow.tracking.context.registry import resolve_tags
 
-    parent_id = info.parent() if info.parent else None
     parent = {"mlflow.parentRunId": parent_id} if parent_id else {}
-    tags = resolve_tags() | dict(info.tags) | parent  # user, source, commit; ours
+    key = {_KEY: info.key} if info.key else {}
+    tags = resolve_tags() | dict(info.tags) | parent | key  # user, source, commit; ours
     return client.create_run(experiment_id, tags=tags, run_name=info.name)
+
+
+def _find_run(client: Any, experiment_id: str, key: str) -> str | None:
+    runs = client.search_runs([experiment_id], f"tags.`{_KEY}` = '{key}'") if key else []
+    return runs[0].info.run_id if runs else None
 
 
 def _go_on(client: Any, run_id: str) -> Any:

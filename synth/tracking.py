@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 
 from synth.config import TrackingConfig
 from synth.errors import TrackingError
-from synth.store import RunInfo, Store, open_store, resolve_uri
+from synth.store import RunInfo, Store, is_open, open_store, resolve_uri
 
 log = logging.getLogger(__name__)
 
@@ -180,12 +180,22 @@ class MlflowTracker:
         try:
             return call()
         except Exception as error:  # noqa: BLE001  (whatever MLflow's store raises; given up below)
-            self.error = TrackingError(
-                f"tracking.uri={self._uri}: {_first_line(error)}. The run's own files are complete; "
-                "check the store, or use tracking=none"
-            )
+            self.error = _translate(error, self._uri)
             log.warning("The run goes on without MLflow: %s", self.error)
             return None
+
+
+def is_logged(config: TrackingConfig, run_id: str | None) -> bool:
+    """Return whether the store has a run, and has it as one that has ended.
+
+    Raises:
+        TrackingError: if the store can't be reached.
+    """
+    uri = resolve_uri(config.uri)
+    try:
+        return run_id is not None and not is_open(uri, run_id)
+    except Exception as error:
+        raise _translate(error, uri) from error
 
 
 def new_worker() -> Worker:
@@ -221,5 +231,9 @@ async def _result_of(future: "Future[Result]") -> Result:
     return await asyncio.shield(asyncio.wrap_future(future))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _translate(error: Exception, uri: str) -> TrackingError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return TrackingError(
+        f"tracking.uri={uri}: {first}. The run's own files are complete; check the store, then "
+        "log what it lacks by resume=, or use tracking=none"
+    )

@@ -17,6 +17,7 @@ from tests.test_cli import fails
 GRID = ("-m", "chunk.size=32,64", "gen.temperature=0.3,0.7")
 NAMES = [f"chunk.size={size} gen.temperature={t}" for size in (32, 64) for t in (0.3, 0.7)]
 TRACKED = ("tracking=mlflow", "tracking.uri=sqlite:///ml.db")
+AWAY = "tracking.uri=sqlite:///store/ml.db"
 
 
 @pytest.fixture
@@ -177,6 +178,49 @@ def test_failed_jobs_are_what_resume_runs(run_cli, grid, tmp_path, documents):
     assert hashes(tmp_path / "sweep" / "0") == before
 
 
+def test_mlflow_run_that_a_killed_process_left_open_is_closed(run_cli, grid, store, tmp_path):
+    done = run_cli(*grid, *TRACKED, *GRID)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, (job, *_) = runs_of(store)
+    shutil.rmtree(job.info.artifact_uri.removeprefix("file://"))
+    store.update_run(job.info.run_id, status="RUNNING")
+    before = hashes(tmp_path / "sweep" / job.data.tags["synth.job"])
+    done = run_cli("resume=sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert store.get_run(job.info.run_id).info.status == "FINISHED"
+    assert "run.json" in {file.path for file in store.list_artifacts(job.info.run_id)}
+    assert hashes(tmp_path / "sweep" / job.data.tags["synth.job"]) == before
+
+
+def test_store_that_was_out_of_reach_gets_all_by_resume(run_cli, grid, store, tmp_path):
+    (tmp_path / "store").touch()
+    assert fails(run_cli(*grid, *TRACKED, AWAY, *GRID), "tracking.uri", "resume=")
+    assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 4
+    (tmp_path / "store").unlink()
+    (tmp_path / "store").symlink_to(tmp_path)
+    done = run_cli("resume=sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (parent,), jobs = runs_of(store)
+    assert sorted(run.info.run_name for run in jobs) == NAMES
+    assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
+    assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
+    assert all("quality/usable_frac" in run.data.metrics for run in jobs)
+    assert run_cli("resume=sweep").returncode == 0
+    assert len(runs_of(store)[1]) == 4
+
+
+def test_single_run_gets_into_the_store_by_resume(run_cli, stub, store, tmp_path):
+    (tmp_path / "store").touch()
+    assert fails(run_cli(*stub, *TRACKED, AWAY), "tracking.uri", "resume=")
+    (tmp_path / "store").unlink()
+    (tmp_path / "store").symlink_to(tmp_path)
+    assert run_cli("resume=run").returncode == 0
+    _, (run,) = runs_of(store)
+    assert run.info.status == "FINISHED"
+    assert read_json(tmp_path / "run" / "run.json")["mlflow_run_id"] == run.info.run_id
+    assert fails(run_cli("resume=run"), "the run is finished")
+
+
 def test_single_run_goes_on_where_it_was(start_cli, run_cli, stub, tmp_path):
     process = start_cli(*stub, "gen.concurrency=1", "server.engine_args.delay-s=0.2")
     pairs = tmp_path / "run" / "pairs.jsonl"
@@ -228,7 +272,9 @@ def test_workers_share_the_server(run_cli, grid, store, tmp_path):
 def test_killed_worker_leaves_the_others(start_cli, run_cli, grid, tmp_path):
     slow = ["gen.concurrency=1", "server.engine_args.delay-s=0.1"]
     workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    process = start_cli(*grid, *slow, *workers, *GRID)
+    process = start_cli(
+        *grid, *slow, *workers, "-m", "chunk.size=64,128", "gen.temperature=0.3,0.7"
+    )
     pairs = tmp_path / "sweep" / "1" / "pairs.jsonl"
     wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
     worker, *_ = [
@@ -240,10 +286,52 @@ def test_killed_worker_leaves_the_others(start_cli, run_cli, grid, tmp_path):
     out, err = process.communicate(timeout=90)
     assert process.returncode == 1, out + err
     statuses = [record["status"] for record in records(tmp_path)]
-    assert "RUNNING" in statuses[:2]
+    assert "KILLED" in statuses[:2]
+    assert "its process was killed" in (tmp_path / "sweep" / "report.html").read_text()
     assert statuses[2:] == ["FINISHED", "FINISHED"]
     assert run_cli("resume=sweep").returncode == 0
     assert [record["status"] for record in records(tmp_path)] == ["FINISHED"] * 4
+
+
+def test_all_that_can_happen_to_a_sweep_is_made_good(
+    start_cli, run_cli, grid, store, tmp_path, offspring
+):
+    """Of four jobs one is done, one raises, one is killed, and then the whole sweep is."""
+    texts = [tmp_path / f"{name}.txt" for name in ("late", "short", "longest", "long")]
+    for path, n_sentences in zip(texts[1:], (10, 150, 60), strict=True):
+        path.write_text("The Moon is a rock. " * n_sentences)
+    slow = ["gen.concurrency=1", "server.engine_args.delay-s=0.2"]
+    note = f"server.engine_args.note-requests={tmp_path}/requests"
+    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    swept = "docs=" + ",".join(map(str, texts))
+    process = start_cli(*grid, *TRACKED, *slow, *workers, note, "chunk.size=64", "-m", swept)
+    files = [tmp_path / "sweep" / str(n) / "pairs.jsonl" for n in (2, 3)]
+    wait_until(lambda: all(path.exists() and path.stat().st_size for path in files), 90)
+    assert [one["status"] for one in records(tmp_path)] == [
+        "FAILED", "FINISHED", "RUNNING", "RUNNING"
+    ]  # fmt: skip
+    holders = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if str(files[0]) in {file.path for file in child.open_files()}
+    ]
+    holders[0].kill()
+    process.kill()
+    process.wait()
+    wait_until(lambda: not offspring(), 60)
+    before, n_asked = hashes(tmp_path / "sweep" / "1"), len(list(read_jsonl(tmp_path / "requests")))
+    shutil.copy(texts[1], texts[0])
+    done = run_cli("resume=sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one["status"] for one in records(tmp_path)] == ["FINISHED"] * 4
+    assert hashes(tmp_path / "sweep" / "1") == before
+    for job in "0123":
+        ids = [row["id"] for row in read_jsonl(tmp_path / "sweep" / job / "pairs.jsonl")]
+        assert len(ids) == len(set(ids)) > 0
+    n_chunks = sum(one["counts"]["n_chunks"] for one in records(tmp_path))
+    assert n_asked < n_chunks <= len(list(read_jsonl(tmp_path / "requests"))) <= n_chunks + 2
+    (parent,), jobs = runs_of(store)
+    assert [run.info.status for run in [parent, *jobs]] == ["FINISHED"] * 5
 
 
 def test_interrupted_sweep_says_how_to_go_on(start_cli, grid, store, tmp_path):
@@ -254,6 +342,21 @@ def test_interrupted_sweep_says_how_to_go_on(start_cli, grid, store, tmp_path):
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"resume={tmp_path}/sweep" in out
+    (parent,), jobs = runs_of(store)
+    assert {run.info.status for run in [parent, *jobs]} == {"KILLED"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_the_sweep(start_cli, grid, store, tmp_path, offspring, number):
+    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    process = start_cli(*grid, *TRACKED, *workers, "server.engine_args.delay-s=0.5", *GRID)
+    pairs = tmp_path / "sweep" / "0" / "pairs.jsonl"
+    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else 143), out + err
+    wait_until(lambda: not offspring())
+    assert read_json(tmp_path / "sweep" / "0" / "run.json")["status"] == "KILLED"
     (parent,), jobs = runs_of(store)
     assert {run.info.status for run in [parent, *jobs]} == {"KILLED"}
 

@@ -62,6 +62,13 @@ def test_run_is_stored(config, tmp_path):
     assert (tmp_path / "mlartifacts").is_dir()
 
 
+def test_run_that_was_made_and_not_noted_is_gone_on_with(config):
+    info = RunInfo("a run", {"gen.temperature": 0.5}, key="k1")
+    (first, _), (again, _) = track(config, info), track(config, info)
+    other, _ = track(config, RunInfo("a run", {}, key="k2"))
+    assert first == again != other
+
+
 def raises(error):
     def body(tracker):
         raise error

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from synth.io import read_json, write_json
-from synth.job import Place
+from synth.place import Place
 
 NAME = "sweep.json"
 
@@ -33,7 +34,11 @@ class Book:
     """A sweep's jobs by number, and its MLflow run."""
 
     folder: Path
+    n_at_once: int = 8
+    """Jobs that are run side by side."""
     jobs: dict[int, Entry] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: uuid4().hex)
+    """As a run's: what its MLflow run is found by."""
     mlflow_run_id: str | None = None
     status: str = "RUNNING"
     seconds: float = 0.0
@@ -48,6 +53,8 @@ class Book:
         """Write ``sweep.json``."""
         about = {
             "status": self.status,
+            "n_at_once": self.n_at_once,
+            "key": self.key,
             "mlflow_run_id": self.mlflow_run_id,
             "seconds": round(self.seconds, 1),
             "jobs": [asdict(self.jobs[number]) for number in sorted(self.jobs)],
@@ -58,11 +65,5 @@ class Book:
 def read_book(folder: Path) -> Book:
     """Return the sweep in ``folder``."""
     about = read_json(folder / NAME)
-    jobs = [Entry(**row) for row in about["jobs"]]
-    return Book(
-        folder=folder,
-        jobs={entry.number: entry for entry in jobs},
-        mlflow_run_id=about["mlflow_run_id"],
-        status=about["status"],
-        seconds=about["seconds"],
-    )
+    jobs = [Entry(**row) for row in about.pop("jobs")]
+    return Book(folder, jobs={entry.number: entry for entry in jobs}, **about)

@@ -1,19 +1,20 @@
 """Go on with a run or a sweep: with its own configuration, and only with what is missing."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
+
+from rich import get_console
 
 from synth.config import configure_saved_log, is_saved, open_saved, saved_cwd, saved_overrides
 from synth.errors import ConfigError
 from synth.job import resume_job
+from synth.loop import run_async
 from synth.record import read_record
 from synth.server.lease import Session
-from synth.sweep.book import NAME, Book, Entry, read_book
+from synth.settle import settle
+from synth.sweep.book import NAME, Book, read_book
 from synth.sweep.plan import Request
-from synth.sweep.sweep import Sweep, missing
-
-_SIDE_BY_SIDE = 8
+from synth.sweep.sweep import Sweep
 
 
 def resume(folder: Path, session: Session) -> bool:
@@ -33,38 +34,32 @@ def resume(folder: Path, session: Session) -> bool:
 
 
 def _resume_run(folder: Path, session: Session) -> None:
-    if read_record(folder).get("status") == "FINISHED":
-        raise ConfigError([f"resume={folder}: the run is finished"])
-    config = open_saved(folder)
+    config, overrides = open_saved(folder), saved_overrides(folder)
     os.chdir(saved_cwd(folder))
+    if read_record(folder).get("status") == "FINISHED":
+        if not run_async(lambda: settle(config, folder, overrides=overrides)):
+            raise ConfigError([f"resume={folder}: the run is finished"])
+        get_console().print("The run was finished; MLflow has all of it now.")
+        return
     configure_saved_log(folder, folder)
-    summary = resume_job(config, folder, session, saved_overrides(folder))
+    summary = resume_job(config, folder, session, overrides)
     summary.tell()
     if summary.tracking_error is not None:
         raise summary.tracking_error
 
 
 def _resume_sweep(book: Book, session: Session) -> bool:
-    sweep = Sweep(book, session)
-    status = "KILLED"
-    try:
+    with Sweep(book, session) as sweep:
         configs = [open_saved(book.folder / entry.folder) for entry in book.jobs.values()]
         any_folder = book.folder / next(iter(book.jobs.values())).folder
         os.chdir(saved_cwd(any_folder))
         configure_saved_log(any_folder, book.folder)
-        requests = [
-            Request(entry.number, entry.overrides, book.folder / entry.folder, config)
-            for entry, config in zip(book.jobs.values(), configs, strict=True)
-        ]
-        _run_missing(sweep, requests, missing(book))
-        status = "FINISHED"
-    finally:
-        is_complete = sweep.finish(status)
-    return is_complete
-
-
-def _run_missing(sweep: Sweep, requests: Sequence[Request], left: Sequence[Entry]) -> None:
-    sweep.open_tracker(requests)
-    numbers = {entry.number for entry in left}
-    if ready := [request for request in requests if request.number in numbers]:
-        sweep.run(sweep.prepare(ready), _SIDE_BY_SIDE)
+        left = sweep.go_on(
+            [
+                Request(entry.number, entry.overrides, book.folder / entry.folder, config)
+                for entry, config in zip(book.jobs.values(), configs, strict=True)
+            ]
+        )
+        if left:
+            sweep.run(sweep.prepare(left))
+    return sweep.is_complete

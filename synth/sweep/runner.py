@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from synth.config import Config
 from synth.errors import REPORTED, ConfigError, SynthError
-from synth.job import Job, Place, Preparation, Surroundings, refuse
+from synth.job import Job, Preparation, Surroundings, refuse
+from synth.place import Place
 from synth.progress import labelled, share_progress
 from synth.record import Summary
 from synth.server.launch import Launches
@@ -61,14 +62,12 @@ def groups(ready: Sequence[Ready]) -> Iterator[list[Ready]]:
 class Runner:
     """Runs prepared jobs in this process."""
 
-    def __init__(
-        self, book: Book, session: Session, tracker: Tracker, worker: Worker, n_at_once: int
-    ) -> None:
+    def __init__(self, book: Book, session: Session, tracker: Tracker, worker: Worker) -> None:
         self._book = book
         self._tracker = tracker
         self._session = session
         self._worker = worker
-        self._gate = asyncio.Semaphore(n_at_once)
+        self._gate = asyncio.Semaphore(book.n_at_once)
         self._tool = asyncio.Lock()  # an external tool takes the whole server
         self._results: dict[int, Result] = {}
 

@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
 
-from synth.config import Config, flatten
+from synth.config import flatten
+from synth.errors import ConfigError, TrackingError
 from synth.loop import run_async
 from synth.record import hold, read_record, versions
 from synth.server.lease import Session
+from synth.settle import settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
 from synth.sweep.ending import Ending, tell_how_to_go_on
@@ -17,9 +22,15 @@ from synth.sweep.plan import Request, check_sweep, ranks, settings_of, varying
 from synth.sweep.runner import Ready, Result, Runner, prepare
 from synth.tracking import Tracker, new_tracker, new_worker
 
+log = logging.getLogger(__name__)
+
 
 class Sweep:
-    """Jobs that are run, and compared in the end; use it from one thread, in several batches."""
+    """Jobs that are run, and compared in the end; use it from one thread, in several batches.
+
+    When its context ends, the finished jobs are compared (not after Ctrl-C or SIGTERM), all of
+    them are told of, and the sweep's MLflow run ends.
+    """
 
     def __init__(self, book: Book, session: Session) -> None:
         """Hold the sweep's folder.
@@ -32,8 +43,28 @@ class Sweep:
         self._session = session
         self._worker = new_worker()
         self._tracker: Tracker | None = None
-        self._config: Config | None = None
+        self._requests: dict[int, Request] = {}
         self._begin = time.monotonic() - book.seconds
+        self.is_complete = False
+        """Whether all jobs are finished; known when the context has ended."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        is_killed = kind is not None and not issubclass(kind, Exception)
+        try:
+            problem = run_async(lambda: self._finish("KILLED" if is_killed else "FINISHED"))
+        finally:
+            self._worker.shutdown()
+            self._lock.release()
+        if problem is not None and kind is None:
+            raise problem
 
     def add(self, requests: Sequence[Request], typed: Sequence[str]) -> None:
         """Write new jobs into the book.
@@ -56,99 +87,92 @@ class Sweep:
                 settings=settings_of(request.config, overrides),
             )
         self._book.write()
+        self._requests |= {request.number: request for request in requests}
+
+    def go_on(self, requests: Sequence[Request]) -> list[Request]:
+        """Take up the jobs that stand in the book; return those that are not finished."""
+        self._requests = {request.number: request for request in requests}
+        self._open_tracker()
+        finished = [request for request in requests if _status(request) == "FINISHED"]
+        run_async(lambda: self._settle(finished))
+        return [request for request in requests if request not in finished]
 
     def prepare(self, requests: Sequence[Request]) -> list[Ready]:
-        """Check the jobs, and open the sweep's MLflow run.
+        """Check jobs, and open the sweep's MLflow run.
 
         Raises:
             ConfigError: if none of them can be run.
         """
         ready = prepare(requests, self._session)
         if self._tracker is None:
-            self.open_tracker(requests)
+            self._open_tracker()
         return ready
 
-    def open_tracker(self, requests: Sequence[Request]) -> None:
-        """Open the sweep's MLflow run, or go on with it; ``requests`` are its jobs."""
-        self._config = config = requests[0].config
-        settings = [flatten(request.config) for request in requests]
+    def run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
+        """Run jobs in this process; return, by number, what they made or what ended them."""
+        return run_async(lambda: self._run(ready))
+
+    def _open_tracker(self) -> None:
+        configs = [request.config for request in self._requests.values()]
+        first, *others = (flatten(config) for config in configs)
         same = {
-            key: value
-            for key, value in settings[0].items()
-            if all(other[key] == value for other in settings)
+            key: value for key, value in first.items() if all(one[key] == value for one in others)
         }
         swept = dict.fromkeys(key for entry in self._book.jobs.values() for key in entry.settings)
-        tags = {str(key): str(value) for key, value in config.tags.items()}
+        tags = {str(key): str(value) for key, value in configs[0].tags.items()}
         tags |= {"synth.kind": "sweep", "synth.version": versions()["synth"]}
-        name = f"{config.name}: {' × '.join(swept)}"[:250]
-        info = RunInfo(name, same, tags, run_id=self._book.mlflow_run_id)
-        self._tracker = new_tracker(config.tracking, info, self._worker)
+        name = f"{configs[0].name}: {' × '.join(swept)}"[:250]
+        info = RunInfo(name, same, tags, self._book.mlflow_run_id, self._book.key)
+        self._tracker = new_tracker(configs[0].tracking, info, self._worker)
 
-    def run(self, ready: Sequence[Ready], n_at_once: int) -> Mapping[int, Result]:
-        """Run jobs in this process; return, by number, what they made or what ended them."""
-        return run_async(lambda: self._run(ready, n_at_once))
-
-    def wait_for_tracker(self) -> None:
-        """Return when the sweep's MLflow run is in the book, for worker processes to find it."""
-        run_async(self._note_run_id)
-
-    def finish(self, status: str) -> bool:
-        """Compare the jobs that are finished, tell of all, and end the sweep's MLflow run.
-
-        Args:
-            status: FINISHED, or KILLED: then nothing is compared.
-
-        Returns:
-            Whether all jobs are finished.
-        """
-        try:
-            return run_async(lambda: self._finish(status))
-        finally:
-            self._worker.shutdown()
-            self._lock.release()
-
-    async def _run(self, ready: Sequence[Ready], n_at_once: int) -> Mapping[int, Result]:
+    async def _run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
         noting = asyncio.create_task(self._note_run_id())
         try:
             assert self._tracker is not None
-            runner = Runner(self._book, self._session, self._tracker, self._worker, n_at_once)
+            runner = Runner(self._book, self._session, self._tracker, self._worker)
             return await runner.run(ready)
         finally:
             await noting
 
     async def _note_run_id(self) -> None:
-        if self._tracker is not None:
-            self._book.mlflow_run_id = await self._tracker.run_id()
-            self._book.write()
+        assert self._tracker is not None
+        self._book.mlflow_run_id = await self._tracker.run_id()
+        self._book.write()
 
-    async def _finish(self, status: str) -> bool:
-        if self._tracker is None or self._config is None:  # no job could be run
-            return False
-        folder, book = self._book.folder, self._book
-        records = {
-            number: read_record(folder / entry.folder) for number, entry in book.jobs.items()
-        }
-        is_complete = all(record.get("status") == "FINISHED" for record in records.values())
-        if status == "FINISHED" and not is_complete:
+    async def _settle(self, requests: Iterable[Request]) -> None:
+        """Make good what killed processes could not say of these jobs, and a store could not take."""
+        assert self._tracker is not None
+        for request in requests:
+            place = self._book.place(request.number, self._tracker.known_run_id)
+            try:
+                await settle(request.config, request.folder, place, worker=self._worker)
+            except (ConfigError, TrackingError) as error:
+                log.warning("#%d %s", request.number, error)
+
+    async def _finish(self, status: str) -> TrackingError | None:
+        """End as the class says; return what MLflow lacks."""
+        if self._tracker is None:  # no job could be run
+            return None
+        await self._settle(one for one in self._requests.values() if _status(one) == "RUNNING")
+        records = {number: read_record(one.folder) for number, one in self._requests.items()}
+        self.is_complete = all(record.get("status") == "FINISHED" for record in records.values())
+        if status == "FINISHED" and not self.is_complete:
             status = "FAILED"
-        book.status, book.seconds = status, time.monotonic() - self._begin
+        self._book.status, self._book.seconds = status, time.monotonic() - self._begin
         with contextlib.suppress(OSError):  # a full disk: the jobs have said so
-            book.write()
+            self._book.write()
         try:
             if status == "KILLED":
-                tell_how_to_go_on(folder)
+                tell_how_to_go_on(self._book.folder)
             else:
-                await Ending(book, records, self._config, self._tracker).write()
+                config = next(iter(self._requests.values())).config
+                await Ending(self._book, records, config, self._tracker).write()
         finally:
             await self._tracker.finish(status)
-        return is_complete
+        errors = [text for record in records.values() if (text := record.get("tracking_error"))]
+        return self._tracker.error or (TrackingError(errors[0]) if errors else None)
 
 
-def missing(book: Book) -> list[Entry]:
-    """Return the jobs that are not finished."""
-    jobs = (book.jobs[number] for number in sorted(book.jobs))
-    return [
-        entry
-        for entry in jobs
-        if read_record(book.folder / entry.folder).get("status") != "FINISHED"
-    ]
+def _status(request: Request) -> str | None:
+    status: str | None = read_record(request.folder).get("status")
+    return status
