@@ -1,12 +1,11 @@
-"""How good the pairs of a run are, by document: figures that need no model.
+"""How good the pairs of a run are, by chunk: figures that need no model.
 
-Every figure is a ratio of two sums over documents (:data:`RATIOS`), so that jobs can be compared
-by resampling documents. docs/measures.md says what each of them means, and what it does not see.
+Every figure is a ratio of two sums over chunks (:data:`RATIOS`), so that jobs can be compared by
+resampling the documents that the chunks are of. docs/measures.md says what each of them means, and what it does not see.
 """
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ RATIOS: Mapping[str, tuple[str, str]] = {
 SUPPORTED = 0.5
 """Share of an answer's words that stand in its chunk, from which on it counts as supported."""
 
+_PLACE = ("doc_id", "start", "end")
 _COLUMNS = tuple(dict.fromkeys(column for pair in RATIOS.values() for column in pair))
 # Scripts without spaces between words: each character of them counts as a word.
 _CHARACTERS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -43,7 +43,7 @@ _CLOSING = " \t\r\n\"'\u2019\u201d\u00bb)]}*_`\u300d\u300f"
 
 
 def measure_run(folder: Path, num_pairs: int) -> dict[str, float]:
-    """Write the figures of a run by document, and return its metrics.
+    """Write the figures of a run by chunk, and return its metrics.
 
     Args:
         folder: of the run.
@@ -61,7 +61,7 @@ def read_figures(folder: Path) -> list[dict[str, Any]]:
 
 
 def metrics_of(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the ratios over all documents; one without a denominator is left out."""
+    """Return the ratios over all chunks; one without a denominator is left out."""
     totals = {column: sum(row[column] for row in rows) for column in _COLUMNS}
     return {
         name: totals[above] / totals[below]
@@ -71,26 +71,28 @@ def metrics_of(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def measure(folder: Path, num_pairs: int) -> list[dict[str, Any]]:
-    """Return one row for each document that has a chunk: ``doc_id`` and the sums of its figures."""
-    sums: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
+    """Return one row for each chunk: its id, its place in its document, the sums of its figures."""
     chunks = {row["id"]: row for row in _rows(folder / "chunks.jsonl")}
-    row_of = {chunk_id: sums[chunk["doc_id"]] for chunk_id, chunk in chunks.items()}
-    for row in row_of.values():
-        row["n_chunks"] += 1
-        row["n_asked"] += num_pairs
+    sums: dict[str, dict[str, float]] = {
+        chunk_id: {**dict.fromkeys(_COLUMNS, 0), "n_chunks": 1, "n_asked": num_pairs}
+        for chunk_id in chunks
+    }
     for failure in _rows(folder / "failures.jsonl"):
-        if failure["stage"] == "generate" and failure["id"] in row_of:
-            row_of[failure["id"]]["n_failed"] += 1
+        if failure["stage"] == "generate" and failure["id"] in sums:
+            sums[failure["id"]]["n_failed"] += 1
     for request in _rows(folder / "requests.jsonl"):
-        _add_request(row_of[request["chunk_id"]], request)
+        _add_request(sums[request["chunk_id"]], request)
     asked: set[str] = set()
     last, words = "", set[str]()
     for pair in _rows(folder / "pairs.jsonl"):
         chunk = chunks[pair["chunk_id"]]
         if chunk["id"] != last:  # the pairs of a chunk stand together
             last, words = chunk["id"], set(words_of(read_text(folder / chunk["path"])))
-        _add_pair(sums[chunk["doc_id"]], pair, words, asked)
-    return [{"doc_id": doc_id, **row} for doc_id, row in sums.items()]
+        _add_pair(sums[chunk["id"]], pair, words, asked)
+    return [
+        {"chunk_id": chunk_id, **{name: chunks[chunk_id][name] for name in _PLACE}, **row}
+        for chunk_id, row in sums.items()
+    ]
 
 
 def words_of(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures of a run by document: what counts as a question, as new, as supported."""
+"""Figures of a run by chunk: what counts as a question, as new, as supported."""
 
 import json
 
@@ -18,7 +18,8 @@ def run(tmp_path):
         files = {"pairs": [], "failures": list(failures), "requests": [], "chunks": []}
         for number, doc in enumerate(("d1", "d1", "d2")):
             (tmp_path / f"{number}.txt").write_text(CHUNK)
-            files["chunks"].append({"id": f"c{number}", "doc_id": doc, "path": f"{number}.txt"})
+            place = {"doc_id": doc, "start": 0, "end": len(CHUNK), "path": f"{number}.txt"}
+            files["chunks"].append({"id": f"c{number}"} | place)
             request = {"chunk_id": f"c{number}", "finish_reason": "stop", "output_tokens": 10}
             files["requests"].append(request | {"server_s": 0.5})
         for chunk, question, answer in pairs:
@@ -76,27 +77,25 @@ def test_support_is_the_share_of_the_answers_words(answer, support):
     ids=["usable", "no question", "not supported", "echo"],
 )
 def test_usable(run, question, answer, usable):
-    (row, _) = measure(run(("c0", question, answer)), 5)
+    row, *_ = measure(run(("c0", question, answer)), 5)
     assert row["n_usable"] == usable
 
 
 def test_repeated_question_counts_once_in_the_whole_run(run):
     rows = measure(run(("c0", "How long?", "27 days"), ("c2", "how  long??", "27 days")), 5)
-    assert [row["n_unique"] for row in rows] == [1, 0]
-    assert [row["n_usable"] for row in rows] == [1, 0]
+    assert [row["n_unique"] for row in rows] == [1, 0, 0]
+    assert [row["n_usable"] for row in rows] == [1, 0, 0]
 
 
-def test_sums_stand_by_the_document(run):
+def test_sums_stand_by_the_chunk_and_its_place(run):
     failures = [
         {"id": "c2", "stage": "generate", "error": "E", "detail": ""},
         {"id": "lost.txt", "stage": "ingest", "error": "E", "detail": ""},
     ]
-    first, second = measure(run(("c1", "How long?", "27 days"), failures=failures), 5)
-    assert (first["doc_id"], first["n_chunks"], first["n_asked"], first["n_pairs"]) == (
-        *("d1", 2, 10),
-        1,
-    )
-    assert (second["n_failed"], second["n_pairs"], second["server_s"]) == (1, 0, 0.5)
+    _, second, third = measure(run(("c1", "How long?", "27 days"), failures=failures), 5)
+    assert [second[name] for name in ("chunk_id", "doc_id", "end")] == ["c1", "d1", len(CHUNK)]
+    assert (second["n_chunks"], second["n_asked"], second["n_pairs"]) == (1, 5, 1)
+    assert (third["n_failed"], third["n_pairs"], third["server_s"]) == (1, 0, 0.5)
 
 
 def test_metrics_are_ratios_of_what_is_written(run):

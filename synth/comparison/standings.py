@@ -6,10 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-SPEED = "generate/output_tokens_per_s"
+from synth.comparison.units import LEAST_UNITS, Units
 
-LEAST_DOCUMENTS = 5
-"""With fewer documents no interval is given: it would not be one."""
+SPEED = "generate/output_tokens_per_s"
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class Entry:
     settings: Mapping[str, Any]
     """What varies, by key."""
     metrics: Mapping[str, float]
-    sums: pd.DataFrame = field(repr=False)
-    """One row a document, by its id; columns of figures that are summed."""
+    figures: pd.DataFrame = field(repr=False)
+    """One row a chunk: its place in its document, and columns that are summed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Standing:
     """By how much the best job is better; never negative."""
     behind_interval: Interval | None = None
     p_best_is_better: float | None = None
-    """Share of the draws in which the best job is better than this one; ties count half."""
+    """That the best job is better than this one: from the draws, corrected for small samples."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ class Comparison:
     objective: str
     lowest_is_best: bool
     standings: Sequence[Standing]
-    n_documents: int
-    """Documents that all jobs share."""
+    units: Units
+    """What was drawn for the intervals."""
 
     @property
     def best(self) -> Standing | None:
@@ -87,7 +86,7 @@ class Comparison:
             return f"{best.entry.name}: {value}."
         if other.behind == 0:
             return f"{best.entry.name}: {value}. {other.entry.name} is as good."
-        return f"{best.entry.name} is best: {value}. {_gap(other, self.n_documents)}"
+        return f"{best.entry.name} is best: {value}. {_gap(other, self.units)}"
 
 
 def to_table(comparison: Comparison) -> pd.DataFrame:
@@ -107,17 +106,22 @@ def to_table(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _gap(other: Standing, n_documents: int) -> str:
+def _gap(other: Standing, units: Units) -> str:
     assert other.behind is not None
     interval, name = other.behind_interval, other.entry.name
     if interval is None:
-        few = f" from {n_documents} documents" if n_documents < LEAST_DOCUMENTS else ""
+        few = f" from {units}" if units.n_shared < LEAST_UNITS else ""
         return f"It is {other.behind:.3g} better than {name}; how sure that is can't be told{few}."
-    held = f"{interval.low:.3g} to {interval.high:.3g}"
+    chance = f"probability {_percent(other.p_best_is_better or 0)}"
+    held = f"95 %: {interval.low:.3g} to {interval.high:.3g}, {chance}"
+    limit = "" if units.kind == "document" else f" Judged by {units}; others may differ."
     if interval.low <= 0:
-        return f"It can't be told from {name}: {other.behind:.3g} better (95 %: {held})."
-    chance = f", probability {100 * (other.p_best_is_better or 0):.3g} %"
-    return f"It is {other.behind:.3g} better than {name} (95 %: {held}{chance})."
+        return f"It can't be told from {name}: {other.behind:.3g} better ({held}).{limit}"
+    return f"It is {other.behind:.3g} better than {name} ({held}).{limit}"
+
+
+def _percent(probability: float) -> str:
+    return "over 99.9 %" if probability > 0.999 else f"{100 * probability:.3g} %"
 
 
 def _figure(value: float | None, interval: Interval | None) -> str:

@@ -1,4 +1,4 @@
-"""Compare jobs by resampling their documents.
+"""Compare jobs by resampling their documents, or passages of them where documents are few.
 
 A metric is a ratio of two sums over documents, and documents are what would differ the next time:
 so the bootstrap draws documents, with replacement, and the ratios of each draw show how far a
@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from synth.comparison.standings import LEAST_DOCUMENTS, Comparison, Entry, Interval, Standing
+from synth.comparison.standings import Comparison, Entry, Interval, Standing
+from synth.comparison.units import LEAST_UNITS, Units, choose_units
 
 LEVEL = 0.95
 N_RESAMPLES = 4000
@@ -47,7 +48,8 @@ def compare(
     """
     name, lowest_is_best = objective.removeprefix("-"), objective.startswith("-")
     entries = sorted(entries, key=lambda entry: entry.number)
-    table = _Sums(entries, ratios)
+    units = choose_units([entry.figures for entry in entries])
+    table = _Sums(units, ratios)
     values = [_value_of(entry, name, ratios) for entry in entries]
     sign = -1 if lowest_is_best else 1
     order = sorted(range(len(entries)), key=lambda n: _rank(values[n], sign))
@@ -56,7 +58,7 @@ def compare(
         Standing(entries[n], values[n], draws.intervals[n], *_behind(n, values, order, sign, draws))
         for n in order
     ]
-    return Comparison(name, lowest_is_best, standings, table.n_shared)
+    return Comparison(name, lowest_is_best, standings, units)
 
 
 @dataclass(frozen=True)
@@ -69,25 +71,23 @@ class _Draws:
 
 
 class _Sums:
-    """Numerators and denominators of all jobs and metrics over the union of their documents."""
+    """Numerators and denominators of all jobs and metrics over the union of their units."""
 
-    def __init__(self, entries: Sequence[Entry], ratios: Mapping[str, tuple[str, str]]) -> None:
-        self._n_jobs = len(entries)
+    def __init__(self, units: Units, ratios: Mapping[str, tuple[str, str]]) -> None:
+        self._n_jobs = len(units.sums)
         self._metrics = list(ratios)
-        ids = sorted({str(name) for entry in entries for name in entry.sums.index})
-        self._n_documents = len(ids)
-        shared = [set(map(str, entry.sums.index)) for entry in entries]
-        self.n_shared = len(set.intersection(*shared)) if shared else 0
+        names = sorted({name for frame in units.sums for name in frame.index})
+        self._n_units = len(names)
         above, below = zip(*ratios.values(), strict=True)
-        self._above = self._stack(entries, ids, above)
-        self._below = self._stack(entries, ids, below)
+        self._above = _stack(units, names, above)
+        self._below = _stack(units, names, below)
 
     def draw(
         self, objective: str | None, best: Sequence[int], sign: int, plan: tuple[int, int]
     ) -> _Draws:
         """Return intervals of all metrics, and of the objective's differences to the best job."""
         nothing = _Draws([{}] * self._n_jobs, [None] * self._n_jobs, [None] * self._n_jobs)
-        if self._n_documents < LEAST_DOCUMENTS or not self._n_jobs:
+        if self._n_units < LEAST_UNITS:
             return nothing
         column = self._metrics.index(objective) if objective else None
 
@@ -98,7 +98,7 @@ class _Sums:
             gaps = sign * (ratios[best[0], column] - ratios[:, column])
             return np.concatenate([ratios, gaps[:, None]], axis=1)
 
-        drawn = _bootstrap(self._n_documents, statistic, plan, self._above.shape)
+        drawn = _bootstrap(self._n_units, statistic, plan, self._above.shape)
         sizes = _effective_sizes(self._below)
         intervals = [
             {
@@ -114,20 +114,17 @@ class _Sums:
         return _Draws(
             intervals,
             [_interval(drawn[job, -1], least[job]) for job in range(self._n_jobs)],
-            [_p_positive(drawn[job, -1]) for job in range(self._n_jobs)],
+            [_p_positive(drawn[job, -1], least[job]) for job in range(self._n_jobs)],
         )
 
-    def _stack(
-        self, entries: Sequence[Entry], ids: Sequence[str], columns: Sequence[str]
-    ) -> Floats:
-        """Return the sums as an array (jobs, metrics, documents); 0 where a job has no document."""
-        stacked = np.zeros((len(entries), len(columns), len(ids)))
-        for number, entry in enumerate(entries):
-            frame = entry.sums.rename(index=str).reindex(
-                index=list(ids), columns=list(dict.fromkeys(columns))
-            )
-            stacked[number] = frame.fillna(0.0)[list(columns)].to_numpy(float).T
-        return stacked
+
+def _stack(units: Units, names: Sequence[str], columns: Sequence[str]) -> Floats:
+    """Return the sums as an array (jobs, metrics, units); 0 where a job has not that unit."""
+    stacked = np.zeros((len(units.sums), len(columns), len(names)))
+    for number, frame in enumerate(units.sums):
+        whole = frame.reindex(index=list(names), columns=list(dict.fromkeys(columns)))
+        stacked[number] = whole.fillna(0.0)[list(columns)].to_numpy(float).T
+    return stacked
 
 
 def _bootstrap(
@@ -136,10 +133,10 @@ def _bootstrap(
     plan: tuple[int, int],
     shape: tuple[int, ...],
 ) -> Floats:
-    """Return the draws of a statistic of ``n`` documents, in its last axis."""
+    """Return the draws of a statistic of ``n`` units, in its last axis."""
     n_resamples, seed = plan
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # documents that are all alike have no spread
+        warnings.simplefilter("ignore")  # units that are all alike have no spread
         result = stats.bootstrap(
             (np.arange(n),),
             statistic,
@@ -153,7 +150,7 @@ def _bootstrap(
 
 
 def _effective_sizes(weights: Floats) -> Floats:
-    """Return how many documents of equal weight tell as much; weights are in the last axis."""
+    """Return how many units of equal weight tell as much; weights are in the last axis."""
     return _ratio(weights.sum(-1) ** 2, (weights**2).sum(-1))
 
 
@@ -162,7 +159,7 @@ def _interval(drawn: Floats, n_effective: float) -> Interval | None:
     if not known.size or not n_effective > 1:
         return None
     tail = (1 - LEVEL) / 2
-    z = math.sqrt(n_effective / (n_effective - 1)) * stats.t.ppf(tail, n_effective - 1)
+    z = _spread(n_effective) * stats.t.ppf(tail, n_effective - 1)
     low, high = np.quantile(known, [stats.norm.cdf(z), stats.norm.cdf(-z)])
     return Interval(float(low), float(high))
 
@@ -171,14 +168,28 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
 
 
-def _p_positive(gaps: Floats) -> float | None:
+def _p_positive(gaps: Floats, n_effective: float) -> float | None:
+    """Return the share of draws above 0 (ties count half), corrected as the intervals are.
+
+    So an interval ends at 0 where the probability is that of its end.
+    """
     known = gaps[np.isfinite(gaps)]
-    return float(((known > 0) + 0.5 * (known == 0)).mean()) if known.size else None
+    if not known.size or not n_effective > 1:
+        return None
+    share = ((known > 0) + 0.5 * (known == 0)).mean()
+    least = 0.5 / known.size  # no draws at all do not mean that it can't be
+    z = stats.norm.ppf(np.clip(share, least, 1 - least))
+    return float(stats.t.cdf(z / _spread(n_effective), n_effective - 1))
+
+
+def _spread(n_effective: float) -> float:
+    """Return by how much a mean of so many varies more than its draws do."""
+    return math.sqrt(n_effective / (n_effective - 1))
 
 
 def _value_of(entry: Entry, name: str, ratios: Mapping[str, tuple[str, str]]) -> float | None:
-    if name in ratios and set(ratios[name]) <= set(entry.sums.columns):
-        above, below = (float(entry.sums[column].sum()) for column in ratios[name])
+    if name in ratios and set(ratios[name]) <= set(entry.figures.columns):
+        above, below = (float(entry.figures[column].sum()) for column in ratios[name])
         return above / below if below else None
     return entry.metrics.get(name)
 

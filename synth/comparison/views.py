@@ -60,20 +60,20 @@ def view_key(parent_id: str) -> str:
     return hashlib.sha256(parent_id.encode()).hexdigest()
 
 
-def shared_view(
-    swept: Sequence[str], objective: str, metrics: Sequence[str], parent_id: str
-) -> str:
+def shared_view(swept: Sequence[str], comparison: Comparison, parent_id: str) -> str:
     """Return the state of the runs page for a sweep: only its jobs, its columns, its charts.
 
     Args:
         swept: parameters that vary.
-        metrics: further columns.
     """
-    figures = list(dict.fromkeys([objective, *metrics]))
+    objective = comparison.objective
+    logged = [name for one in comparison.standings for name in one.entry.metrics]
+    quality = [n for n in logged if n.startswith("quality/") and n.endswith("_frac")]
+    figures = dict.fromkeys([objective, *quality, SPEED])
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent_id}'",
         "orderByKey": f"metrics.`{objective}`",
-        "orderByAsc": False,
+        "orderByAsc": comparison.lowest_is_best,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

@@ -71,8 +71,7 @@ class Ending:
                 continue
             entry = self._book.jobs[number]
             rows = read_figures(self._book.folder / entry.folder)
-            sums = pd.DataFrame(rows).set_index("doc_id") if rows else pd.DataFrame()
-            yield Entry(number, entry.name, entry.settings, record["metrics"], sums)
+            yield Entry(number, entry.name, entry.settings, record["metrics"], pd.DataFrame(rows))
 
     def _failures(self) -> Iterator[tuple[str, str]]:
         for number, record in sorted(self._records.items()):
@@ -117,7 +116,7 @@ class Ending:
             ui_address(self._config.tracking.uri), experiment_id, parent_id, list(filter(None, ids))
         )
         swept = list(dict.fromkeys(key for entry in self._entries for key in entry.settings))
-        view = shared_view(swept, comparison.objective, [SPEED], parent_id)
+        view = shared_view(swept, comparison, parent_id)
         tracker.set_experiment_tags({f"mlflow.sharedViewState.{view_key(parent_id)}": view})
         tracker.set_tags({"mlflow.note.content": note(comparison, links)})
         return links
@@ -125,8 +124,11 @@ class Ending:
     def _tell(self, comparison: Comparison | None) -> None:
         standings = {one.entry.number: one for one in comparison.standings} if comparison else {}
         table = Table()
-        for head in ("job", "settings", "status", "pairs", self._config.objective, "tokens/s"):
-            table.add_column(head, overflow="fold")
+        table.add_column("job")
+        table.add_column("settings", overflow="fold")
+        table.add_column("status", overflow="fold")
+        for head in ("pairs", self._config.objective, "tokens/s"):
+            table.add_column(head, no_wrap=True, justify="right")
         for number, entry in sorted(self._book.jobs.items()):
             record = self._records[number]
             status, standing = record.get("status", "not started"), standings.get(number)

@@ -29,12 +29,17 @@ def browser():
         yield playwright.chromium.launch(executable_path=found, args=FLAGS)
 
 
-def make_entry(number, settings, n_usable, n_asked=20.0, documents=None, speed=100.0):
-    """A job in which each document had ``n_usable`` usable pairs of those asked for."""
+def make_entry(number, settings, n_usable, n_asked=20.0, documents=None, speed=100.0, length=0):
+    """A job in which each chunk had ``n_usable`` usable pairs of those asked for.
+
+    Each chunk is a document or, if they have a ``length``, they are a single one.
+    """
     n_usable = np.asarray(n_usable, dtype=float)
-    index = documents or [f"d{n}" for n in range(len(n_usable))]
+    order = np.arange(len(n_usable))
+    ids = ["d"] * len(order) if length else documents or [f"d{n}" for n in order]
     columns = {column for pair in RATIOS.values() for column in pair}
-    sums = pd.DataFrame(dict.fromkeys(columns, 1.0), index=index)
+    sums = pd.DataFrame(dict.fromkeys(columns, 1.0), index=order)
+    sums["doc_id"], sums["start"], sums["end"] = ids, order * length, (order + 1) * length
     sums["n_usable"], sums["n_asked"], sums["n_pairs"] = n_usable, n_asked, n_asked
     sums["output_tokens"] = speed
     name = " ".join(f"{key}={value}" for key, value in settings.items())

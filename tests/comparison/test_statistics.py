@@ -53,6 +53,20 @@ def test_intervals_of_a_planted_difference_hold_it():
     assert n_found >= 150
 
 
+@pytest.mark.parametrize("n_documents", [6, 12, 40])
+def test_probability_and_interval_say_the_same(n_documents):
+    rng = np.random.default_rng(9)
+    for n in range(40):
+        other = ranked(*simulate(rng, 0.05, n_documents), seed=n, n=4000).runner_up
+        p, low = other.p_best_is_better, other.behind_interval.low
+        assert (p > 0.975) == (low > 0) or low == pytest.approx(0, abs=0.005)
+
+
+def test_probability_is_never_certain():
+    first, second = (make_entry(n, {"x": n}, [9 - n] * 6) for n in range(2))
+    assert 0.95 < ranked(first, second).runner_up.p_best_is_better < 1
+
+
 def test_intervals_of_a_figure_hold_it():
     rng = np.random.default_rng(3)
     intervals = [
@@ -89,6 +103,37 @@ def test_objective_that_is_no_ratio_has_no_interval():
     first.metrics["generate/latency_max_s"], second.metrics["generate/latency_max_s"] = 1.0, 3.0
     other = ranked(first, second, objective="generate/latency_max_s").runner_up
     assert (other.behind, other.behind_interval, other.p_best_is_better) == (2, None, None)
+
+
+def simulate_passages(rng, gap):
+    """Two jobs on one document of 40,000 characters, with chunks of 500 and of 1,000."""
+    hard = np.repeat(rng.normal(0, 0.12, 40), 2)
+    short = rng.binomial(5, np.clip(0.5 + gap + hard, 0.01, 0.99))
+    long = rng.binomial(5, np.clip(0.5 + hard[::2], 0.01, 0.99))
+    return [
+        make_entry(n, {"x": n}, usable, 5.0, length=length)
+        for n, (usable, length) in enumerate(((short, 500), (long, 1000)))
+    ]
+
+
+def test_passages_of_one_document_tell_a_planted_difference():
+    rng, gap = np.random.default_rng(8), 0.15
+    n_held = n_found = 0
+    for n in range(200):
+        comparison = ranked(*simulate_passages(rng, gap), seed=n)
+        other = comparison.runner_up
+        sign = 1 if other.entry.number == 1 else -1
+        n_held += other.behind_interval.low <= sign * gap <= other.behind_interval.high
+        n_found += sign == 1 and other.behind_interval.low > 0
+    assert 180 <= n_held <= 198
+    assert n_found >= 150
+    assert str(comparison.units) == "20 passages of 1 document"
+    assert comparison.verdict().endswith("Judged by 20 passages of 1 document; others may differ.")
+
+
+def test_five_documents_are_drawn_whole():
+    entries = [make_entry(n, {"x": n}, [1, 2, 3, 4, 5]) for n in range(2)]
+    assert str(ranked(*entries).units) == "5 documents"
 
 
 @pytest.mark.parametrize("n_documents", [0, 1, 4])

@@ -7,10 +7,13 @@ import sys
 
 import pytest
 
+from synth.comparison.statistics import compare
 from synth.comparison.views import Links, note, shared_view, view_key
+from synth.measure import RATIOS
 from synth.server.lease import find_port
 from synth.store import RunInfo, open_store
 from synth.sweep.links import newest_links
+from tests.comparison.conftest import make_entry
 from tests.conftest import _accepts, wait_until
 
 SWEPT = ["chunk.size", "gen.temperature"]
@@ -23,15 +26,21 @@ def links(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ui")
     uri, port = f"sqlite:///{folder}/ml.db", find_port("127.0.0.1", 0)
     parent = open_store(uri, "synth", RunInfo("sweep", {}, {"synth.kind": "sweep"}))
+    entries = []
     for n in range(4):
-        settings = {"chunk.size": 256 << n % 2, "gen.temperature": 0.2 + n // 2, "docs": "d"}
+        settings = {"chunk.size": 256 << n % 2, "gen.temperature": 0.2 + n // 2}
+        entries.append(make_entry(n, settings, [n] * 6))
         info = RunInfo(
-            f"job {n}", settings, {"synth.kind": "job"}, None, lambda: parent.run_id, OBJECTIVE
+            name=f"job {n}",
+            parameters=settings | {"docs": "d"},
+            tags={"synth.kind": "job"},
+            parent=lambda: parent.run_id,
+            objective=OBJECTIVE,
         )
         job = open_store(uri, "synth", info)
-        job.log_metrics({"chunk/n_chunks": 3, OBJECTIVE: n / 5, "generate/output_tokens_per_s": n})
+        job.log_metrics({"chunk/n_chunks": 3} | entries[-1].metrics)
         job.close("FINISHED")
-    view = shared_view(SWEPT, OBJECTIVE, ["generate/output_tokens_per_s"], parent.run_id)
+    view = shared_view(SWEPT, compare(entries, OBJECTIVE, RATIOS), parent.run_id)
     parent.set_experiment_tags({f"mlflow.sharedViewState.{view_key(parent.run_id)}": view})
     parent.close("FINISHED")
     command = ["-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
@@ -74,7 +83,8 @@ def look(browser):
 
 def test_table_shows_settings_and_quality_without_a_click(look, links):
     text = look(links.table, "job 3")
-    assert all(name in text for name in (*SWEPT, OBJECTIVE, "4 matching runs"))
+    shown = (*SWEPT, OBJECTIVE, "quality/support_frac", "generate/output_tokens_per_s")
+    assert all(name in text for name in (*shown, "4 matching runs"))
 
 
 def test_charts_are_those_of_the_sweep(look, links):
@@ -101,11 +111,20 @@ def test_contour_needs_two_settings():
     kinds = [
         [
             chart["type"]
-            for chart in json.loads(shared_view(swept, "q/x", [], "p"))["compareRunCharts"]
+            for chart in json.loads(shared_view(swept, compare([], "q/x", RATIOS), "p"))[
+                "compareRunCharts"
+            ]
         ]
         for swept in (["a"], ["a", "b"])
     ]
     assert ["CONTOUR" in kind for kind in kinds] == [False, True]
+
+
+@pytest.mark.parametrize(("objective", "ascending"), [("q/x", False), ("-q/x", True)])
+def test_best_job_stands_first(objective, ascending):
+    assert (
+        json.loads(shared_view([], compare([], objective, RATIOS), "p"))["orderByAsc"] == ascending
+    )
 
 
 def test_note_has_verdict_and_links_that_work_anywhere(make_comparison):
