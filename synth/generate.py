@@ -12,7 +12,7 @@ from synth.io import JsonlWriter
 from synth.pool import FailureBudget, map_bounded
 from synth.qa import Prompt, parse, reply_format, to_records
 from synth.records import Chunk, Endpoint, Failure, Pair, Request
-from synth.slots import Slots, Turn
+from synth.slots import Priority, Slots, Turn
 
 DEFAULT_CONCURRENCY = 64
 """Requests in flight to a server that does not say how many it takes; it queues what it can't."""
@@ -69,14 +69,19 @@ class Task:
 class Lane:
     """A job's place among those that use the same server at the same time.
 
-    A prompt goes out together with its twins: jobs of one ``rank`` have the same prompts, so
-    their requests are sent chunk by chunk, and the server finds all but the first in its prefix
-    cache. Jobs of a higher rank take what the others leave.
+    A prompt goes out together with its twins: the prompts of jobs of one ``rank`` begin in the
+    same way, so their requests are sent chunk by chunk, and the server finds all but the first in
+    its prefix cache. Which job is first is drawn for each chunk, so that none of them pays for the
+    others and looks slow. Jobs of a higher rank take what the others leave.
     """
 
     slots: Slots
     rank: int = 0
     number: int = 0
+
+    def priority(self, position: int) -> Priority:
+        """Return when the request for the chunk at ``position`` is due: the lowest goes first."""
+        return (self.rank, position, _draw(f"{position}/{self.number}"))
 
 
 async def generate(
@@ -102,7 +107,7 @@ async def generate(
 
     async def ask(place: tuple[int, Chunk]) -> list[Pair]:
         position, chunk = place
-        async with lane.slots.turn((lane.rank, position, lane.number)) as turn:
+        async with lane.slots.turn(lane.priority(position)) as turn:
             completion = await client.complete(
                 prompt.messages(task.read_chunk(chunk)), **_parameters(config, chunk)
             )
@@ -139,8 +144,12 @@ def _request_of(chunk: Chunk, completion: Completion, turn: Turn) -> Request:
 
 def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:
     """Return the seed of one request: the same run asks the same chunk in the same way."""
-    text = f"{run_seed}/{chunk_id}/{attempt}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1
+    return _draw(f"{run_seed}/{chunk_id}/{attempt}")
+
+
+def _draw(text: str) -> int:
+    """Return a number of 31 bits that is the same for the same text."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
 def _parameters(config: Config, chunk: Chunk) -> dict[str, object]:

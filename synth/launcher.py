@@ -34,6 +34,7 @@ from synth.config import Config, open_door
 from synth.errors import REPORTED, ConfigError, SynthError
 from synth.place import Place
 from synth.process import end_with
+from synth.progress import labelled
 from synth.record import read_record
 from synth.server.lease import Session
 from synth.sweep.book import NAME, Book, read_book
@@ -205,7 +206,8 @@ def _execute(
 
     end_with(owner)  # joblib's workers would wait for five more minutes
     register_launchers()
-    execute_job(request.number, request.overrides, context, config, task, state)
+    with labelled(f"#{request.number} "):
+        execute_job(request.number, request.overrides, context, config, task, state)
 
 
 def _request_of(number: int, job_return: JobReturn) -> Request:

@@ -47,10 +47,20 @@ def share_progress() -> Iterator[None]:
 
 
 @contextmanager
-def labelled(label: str, log_path: Path) -> Iterator[None]:
-    """Put ``label`` before the lines that this context logs, and write them to a file, too."""
+def labelled(label: str) -> Iterator[None]:
+    """Put ``label`` before the lines that this context logs."""
     token = _label.set(label)
-    handler = logging.FileHandler(log_path, encoding="utf-8")
+    try:
+        yield
+    finally:
+        _label.reset(token)
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Write the lines with this context's label to a file, too."""
+    label = _label.get()
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.addFilter(lambda record: _label.get() == label)
     logging.getLogger().addHandler(handler)
@@ -59,7 +69,6 @@ def labelled(label: str, log_path: Path) -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
-        _label.reset(token)
 
 
 class LabelFilter(logging.Filter):

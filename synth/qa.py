@@ -53,6 +53,12 @@ class Prompt:
         """Return the prompt for a chunk's text."""
         return self._template.render(text=text, num_pairs=num_pairs or self._num_pairs)
 
+    @property
+    def opening(self) -> tuple[str, str]:
+        """The system's words, and what stands before the text: the same for every chunk."""
+        mark = "\x00"
+        return self._system, self.fill(mark).partition(mark)[0]
+
     def messages(self, text: str) -> list[dict[str, str]]:
         """Return the conversation that asks for the pairs of one chunk."""
         system = [{"role": "system", "content": self._system}] if self._system else []

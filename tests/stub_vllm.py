@@ -32,6 +32,7 @@ parser.add_argument("--exit-after-requests", type=int, default=0)
 parser.add_argument("--ignore-sigterm", action="store_true")
 parser.add_argument("--spawn-child", default="", help="write the pid of a stubborn child here")
 parser.add_argument("--delay-s", type=float, default=0, help="of each reply")
+parser.add_argument("--hold-until", default="", help="keep HOLD waiting until this file exists")
 parser.add_argument("--fail-every", type=int, default=0)
 parser.add_argument("--status", type=int, default=503, help="of the replies that fail")
 parser.add_argument("--garbage", action="store_true", help="reply with prose")
@@ -73,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
             with lock, Path(options.note_requests).open("a") as file:
                 file.write(json.dumps(body) + "\n")
         time.sleep(options.delay_s)
+        while options.hold_until and "HOLD" in str(body) and not Path(options.hold_until).exists():
+            time.sleep(0.05)
         if options.exit_after_requests and number > options.exit_after_requests:
             os._exit(5)
         if options.fail_every and number % options.fail_every == 0:

@@ -51,6 +51,13 @@ def test_answered_requests_are_rows_that_share_the_servers_time(run, tmp_path):
     assert tally.figures(36)["output_tokens_per_s"] == pytest.approx(600 / share)
 
 
+def test_twins_are_first_equally_often():
+    lanes = [Lane(Slots(), rank=1, number=number) for number in range(3)]
+    first = [min(lanes, key=lambda lane: lane.priority(n)).number for n in range(900)]
+    assert all(first.count(number) > 250 for number in range(3))
+    assert [lanes[0].priority(n)[:2] for n in range(3)] == [(1, 0), (1, 1), (1, 2)]
+
+
 def test_failed_request_is_a_row(run):
     results, _ = run("--fail-every", "3")
     failed = [result for result in results if isinstance(result, Failure)]

@@ -11,6 +11,7 @@ import yaml
 from synth.config import Config, flatten
 from synth.errors import ConfigError
 from synth.measure import RATIOS
+from synth.qa import Prompt
 
 OBJECTIVES = (
     *RATIOS,
@@ -53,11 +54,12 @@ def settings_of(config: Config, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def ranks(configs: Mapping[int, Config]) -> dict[int, int]:
-    """Return the rank of each job: those with the same prompts have the same.
+    """Return the rank of each job: those whose prompts begin in the same way have the same.
 
-    Prompts are the same where chunks, model and what is asked for are; sampling is not in them.
+    They do up to the end of the text where chunks, model and what stands before the text are the
+    same; sampling is not in them, and what is asked comes last.
     """
-    keys = {number: repr(_in_prompt(config)) for number, config in sorted(configs.items())}
+    keys = {number: repr(_beginning(config)) for number, config in sorted(configs.items())}
     order = list(dict.fromkeys(keys.values()))
     return {number: order.index(key) for number, key in keys.items()}
 
@@ -85,6 +87,6 @@ def check_sweep(requests: Sequence[Request]) -> None:
         raise ConfigError(problems)
 
 
-def _in_prompt(config: Config) -> tuple[object, ...]:
+def _beginning(config: Config) -> tuple[object, ...]:
     chunk = replace(config.chunk, size=config.chunk_size)
-    return (config.docs_list, chunk, config.model, replace(config.qa, num_pairs=0), config.qa)
+    return (config.docs_list, chunk, config.model, Prompt(config.qa).opening)

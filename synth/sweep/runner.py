@@ -10,7 +10,7 @@ from synth.config import Config
 from synth.errors import REPORTED, ConfigError, SynthError
 from synth.job import Job, Preparation, Surroundings, refuse
 from synth.place import Place
-from synth.progress import labelled, share_progress
+from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary
 from synth.server.launch import Launches
 from synth.server.lease import Session, fingerprint
@@ -86,7 +86,7 @@ class Runner:
     async def _run_one(self, one: Ready, around: Surroundings) -> None:
         request, place = one.request, self._place(one.request.number)
         async with self._gate:
-            with labelled(f"#{request.number} ", request.folder / "synth.log"):
+            with labelled(f"#{request.number} "), logged_to(request.folder / "synth.log"):
                 log.info("starts    %s", place.name)
                 try:
                     if isinstance(one.job, ConfigError):
