@@ -14,6 +14,8 @@ from urllib.parse import quote
 from synth.comparison.standings import SPEED, Comparison
 
 _SECTION = "synth"
+_MENU = "workflowType=machine_learning"
+"""Without it MLflow's menu is that for traces, of which there are none."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,12 @@ class Links:
     @property
     def parent(self) -> str:
         """The sweep's own run."""
-        return f"{self.base}/#/experiments/{self.experiment_id}/runs/{self.parent_id}"
+        return f"{self._parent}?{_MENU}"
+
+    @property
+    def report(self) -> str:
+        """Its ``report.html``."""
+        return f"{self._parent}/artifacts/report.html?{_MENU}"
 
     @property
     def table(self) -> str:
@@ -47,12 +54,15 @@ class Links:
             quote(json.dumps(ids, separators=(",", ":")))
             for ids in (list(self.job_ids), [self.experiment_id])
         )
-        return f"{self.base}/#/compare-runs?runs={runs}&experiments={experiments}"
+        return f"{self.base}/#/compare-runs?runs={runs}&experiments={experiments}&{_MENU}"
+
+    @property
+    def _parent(self) -> str:
+        return f"{self.base}/#/experiments/{self.experiment_id}/runs/{self.parent_id}"
 
     @property
     def _runs(self) -> str:
-        # Without the type of work MLflow's menu is that for traces, of which there are none.
-        return f"{self.base}/#/experiments/{self.experiment_id}/runs?workflowType=machine_learning"
+        return f"{self.base}/#/experiments/{self.experiment_id}/runs?{_MENU}"
 
 
 def view_key(parent_id: str) -> str:
@@ -109,7 +119,12 @@ def shared_view(swept: Sequence[str], comparison: Comparison, parent_id: str) ->
 def note(comparison: Comparison, links: Links) -> str:
     """Return what the sweep's own page says, as Markdown; its links work at any address."""
     near = Links("", links.experiment_id, links.parent_id, links.job_ids)
-    compared = f"[compared]({near.compare[1:]}) · the artifact `report.html`"
+    pages = {
+        "Report": near.report,
+        "charts of its jobs": near.charts,
+        "table": near.table,
+        "comparison": near.compare,
+    }
     rows = [
         f"| {one.entry.number} | {one.entry.name} | {one.value:.3g} |"
         for one in comparison.standings[:20]
@@ -119,7 +134,7 @@ def note(comparison: Comparison, links: Links) -> str:
         [
             comparison.verdict(),
             "",
-            f"[Charts of its jobs]({near.charts[1:]}) · [table]({near.table[1:]}) · {compared}",
+            " · ".join(f"[{name}]({address[1:]})" for name, address in pages.items()),
             "",
             f"| job | settings | {comparison.objective} |",
             "|---|---|---|",

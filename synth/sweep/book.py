@@ -44,6 +44,11 @@ class Book:
     seconds: float = 0.0
     """How long its attempts have taken."""
 
+    @property
+    def swept(self) -> list[str]:
+        """The keys that vary."""
+        return list(dict.fromkeys(key for entry in self.jobs.values() for key in entry.settings))
+
     def place(self, number: int, parent: Callable[[], str | None]) -> Place:
         """Return a job's place; ``parent`` returns the sweep's MLflow run when it is wanted."""
         entry = self.jobs[number]

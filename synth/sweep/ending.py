@@ -86,7 +86,7 @@ class Ending:
             if record.get("server", {}).get("was_reused") is False
         )
         return {
-            "name": self._config.name,
+            "name": title(self._book, self._config),
             "folder": os.path.relpath(self._book.folder),
             "model": self._config.model.name,
             "jobs": f"{len(self._entries)} finished, {len(self._book.jobs) - len(self._entries)} not",
@@ -115,8 +115,7 @@ class Ending:
         links = Links(
             ui_address(self._config.tracking.uri), experiment_id, parent_id, list(filter(None, ids))
         )
-        swept = list(dict.fromkeys(key for entry in self._entries for key in entry.settings))
-        view = shared_view(swept, comparison, parent_id)
+        view = shared_view(self._book.swept, comparison, parent_id)
         tracker.set_experiment_tags({f"mlflow.sharedViewState.{view_key(parent_id)}": view})
         tracker.set_tags({"mlflow.note.content": note(comparison, links)})
         return links
@@ -153,6 +152,11 @@ class Ending:
         _print(*lines)
         if list(self._failures()):
             tell_how_to_go_on(self._book.folder)
+
+
+def title(book: Book, config: Config) -> str:
+    """Return what a sweep is called: its experiment's name and what varies."""
+    return f"{config.name}: {' × '.join(book.swept)}" if book.swept else config.name
 
 
 def tell_how_to_go_on(folder: Path) -> None:

@@ -26,6 +26,7 @@ def describe_links(links: Links) -> list[str]:
     """Return a line for each page of a sweep."""
     return [
         f"  the sweep       {links.parent}",
+        f"  its report      {links.report}",
         f"  jobs in charts  {links.charts}",
         f"  jobs in a table {links.table}",
         f"  jobs compared   {links.compare}",

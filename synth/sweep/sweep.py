@@ -17,7 +17,7 @@ from synth.server.lease import Session
 from synth.settle import settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
-from synth.sweep.ending import Ending, tell_how_to_go_on
+from synth.sweep.ending import Ending, tell_how_to_go_on, title
 from synth.sweep.plan import Request, check_sweep, ranks, settings_of, varying
 from synth.sweep.runner import Ready, Result, Runner, prepare
 from synth.tracking import Tracker, new_tracker, new_worker
@@ -118,11 +118,10 @@ class Sweep:
         same = {
             key: value for key, value in first.items() if all(one[key] == value for one in others)
         }
-        swept = dict.fromkeys(key for entry in self._book.jobs.values() for key in entry.settings)
         tags = {str(key): str(value) for key, value in configs[0].tags.items()}
         tags |= {"synth.kind": "sweep", "synth.version": versions()["synth"]}
-        name = f"{configs[0].name}: {' × '.join(swept)}"[:250]
-        info = RunInfo(name, same, tags, self._book.mlflow_run_id, self._book.key)
+        name = title(self._book, configs[0])
+        info = RunInfo(name[:250], same, tags, self._book.mlflow_run_id, self._book.key)
         self._tracker = new_tracker(configs[0].tracking, info, self._worker)
 
     async def _run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:

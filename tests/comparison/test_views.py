@@ -132,4 +132,5 @@ def test_note_has_verdict_and_links_that_work_anywhere(make_comparison):
     text = note(comparison, Links("http://far:1", "7", "abc", ["j1"]))
     assert text.startswith(comparison.verdict())
     assert "(#/experiments/7/runs?" in text
+    assert "(#/experiments/7/runs/abc/artifacts/report.html?" in text
     assert "http://far" not in text
