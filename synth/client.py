@@ -35,16 +35,41 @@ class Completion:
     usage: Usage
 
 
+Connections = aiohttp.TCPConnector
+"""Open connections that several clients use."""
+
+
+def open_connections(limit: int = 0) -> Connections:
+    """Return connections that are opened when they are needed, at most ``limit`` (0: any number).
+
+    They are to be closed; use them as an async context manager.
+    """
+    return aiohttp.TCPConnector(limit=limit)
+
+
 class Client:
-    """An open connection pool to one endpoint; use it as an async context manager."""
+    """Asks one endpoint; use it as an async context manager."""
 
     def __init__(
-        self, endpoint: Endpoint, *, timeout_s: float, max_retries: int, max_connections: int
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float,
+        max_retries: int,
+        max_connections: int,
+        connections: Connections | None = None,
     ) -> None:
+        """Ask ``endpoint``.
+
+        Args:
+            max_connections: of its own, if it has to open them.
+            connections: those of others that ask the same endpoint.
+        """
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._max_retries = max_retries
         self._max_connections = max_connections
+        self._shared = connections
         self.n_retries = 0
 
     async def __aenter__(self) -> Self:
@@ -52,7 +77,8 @@ class Client:
         self._http = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=30),
-            connector=aiohttp.TCPConnector(limit=self._max_connections),
+            connector=self._shared or open_connections(self._max_connections),
+            connector_owner=self._shared is None,
         )
         return self
 

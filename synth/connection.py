@@ -109,7 +109,7 @@ class Connection:
         was_reused = server.was_reused or self._is_shared
         startup_s = 0.0 if was_reused else time.monotonic() - server.launched
         self.facts |= {"startup_s": round(startup_s, 3), "was_reused": was_reused}
-        report = await read_report(endpoint)
+        report = await launch.read_report()
         memory = compare_memory(launch.command.expected, report.kv_cache, is_told=not was_reused)
         self.facts["memory"] = memory
         metrics = {"startup_s": startup_s, "n_steps_down": len(launch.steps_down), **memory}

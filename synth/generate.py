@@ -5,7 +5,7 @@ import statistics
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from synth.client import Client, Completion
+from synth.client import Client, Completion, Connections
 from synth.config import Config
 from synth.errors import SynthError
 from synth.io import JsonlWriter
@@ -78,6 +78,7 @@ class Lane:
     slots: Slots
     rank: int = 0
     number: int = 0
+    connections: Connections | None = None
 
     def priority(self, position: int) -> Priority:
         """Return when the request for the chunk at ``position`` is due: the lowest goes first."""
@@ -102,6 +103,7 @@ async def generate(
         timeout_s=config.gen.timeout_s,
         max_retries=config.gen.max_retries,
         max_connections=limit,
+        connections=lane.connections,
     )
     lane.slots.widen(limit)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synth.client import Connections
 from synth.config import Config
 from synth.connection import Connection
 from synth.errors import ConfigError
@@ -44,6 +45,8 @@ class Surroundings:
     session: Session
     launches: Launches
     slots: Slots = field(default_factory=Slots)
+    connections: Connections | None = None
+    """To the server that the jobs share; None: each has its own."""
     shared: Shared = field(default_factory=Shared)
     worker: Worker | None = None
     """The thread that writes to the tracker's store; None: one of the job's own."""
@@ -115,13 +118,15 @@ class Job:
                 that fails does not end it, but stands in the summary.
         """
         with hold(folder):
-            return await self._run(folder, around, overrides, place)
+            summary = Summary.begin(folder)
+            await self._run(summary, around, overrides, place)
+            return summary
 
     async def _run(
-        self, folder: Path, around: Surroundings, overrides: Sequence[str], place: Place | None
-    ) -> Summary:
+        self, summary: Summary, around: Surroundings, overrides: Sequence[str], place: Place | None
+    ) -> None:
+        folder = summary.folder
         before = salvage(folder, read_record(folder).get("steps", ()))
-        summary = Summary.begin(folder)
         summary.ui_command = ui_command(self.config.tracking.uri)
         summary.outcome.steps = list(before.steps)
         summary.write("RUNNING")  # with its key, before there is an MLflow run that has it
@@ -142,7 +147,6 @@ class Job:
         if tracker.error is not None:
             summary.tracking_error = tracker.error
             summary.write("FINISHED")
-        return summary
 
     async def _work(
         self,
@@ -161,7 +165,7 @@ class Job:
             load_tokenizer=lambda: self._load_tokenizer(around.shared),
             connect=connection.open,
             tool=self.tool,
-            lane=Lane(around.slots, place.rank, place.number) if place else Lane(around.slots),
+            lane=_lane(around, place),
             shared=around.shared,
             before=before,
             save=lambda: summary.write("RUNNING"),
@@ -234,6 +238,12 @@ async def refuse(
         with summary.recorded():
             summary.mlflow_run_id = await tracker.run_id()
             raise error
+
+
+def _lane(around: Surroundings, place: Place | None) -> Lane:
+    if place is None:
+        return Lane(around.slots)
+    return Lane(around.slots, place.rank, place.number, around.connections)
 
 
 async def _note_run_id(summary: Summary, tracker: Tracker) -> None:

@@ -80,6 +80,11 @@ class LabelFilter(logging.Filter):
         return True
 
 
+def tell(*lines: str) -> None:
+    """Print results: as they are, whatever the terminal's width."""
+    get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+
 def make_log_handler() -> logging.Handler:
     """Return the handler for the terminal: one that leaves bars whole, or plain lines in a pipe."""
     console = get_console()

@@ -2,19 +2,20 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from rich import get_console
 
 from synth.errors import ConfigError, TrackingError
 from synth.io import read_json, write_json
+from synth.progress import tell
 from synth.run import Outcome
 
 NAME = "run.json"
@@ -56,7 +57,7 @@ class Summary:
         ]
         if self.mlflow_run_id:
             lines.append(f"MLflow run {self.mlflow_run_id}, opened by: {self.ui_command}")
-        get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+        tell(*lines)
 
     def write(self, status: str, error: str | None = None) -> None:
         """Write ``run.json``."""
@@ -72,7 +73,7 @@ class Summary:
             "metrics": self.metrics,
             "key": self.key,
             "mlflow_run_id": self.mlflow_run_id,
-            "versions": versions(),
+            "versions": dict(versions()),
         }
         write_json(self.folder / NAME, record)
 
@@ -120,7 +121,8 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Return the versions that decide what a run makes."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:

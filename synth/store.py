@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ _QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _KEY = "synth.key"
+
+Figure = tuple[str, float, float]
+"""Name, value and time (seconds since 1970) of what was measured."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,12 @@ class Store:
         self.experiment_id: str = run.info.experiment_id
         self._monitor = monitor
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+    def log_figures(self, figures: Iterable[Figure]) -> None:
         """Log figures."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        entries = [Metric(name, value, now, 0) for name, value in metrics.items()]
-        self.client.log_batch(self.run_id, metrics=entries)
+        metrics = [Metric(name, value, int(at * 1000), 0) for name, value, at in figures]
+        self.client.log_batch(self.run_id, metrics=metrics)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Log settings; one that was logged before must be the same."""
@@ -153,7 +155,7 @@ def open_store(uri: str, experiment: str, info: RunInfo) -> Store:
     store.log_parameters(info.parameters)
     if info.objective is not None and run_id is None:
         # That page begins with the figure that was logged first (tried in 3.17).
-        store.log_metrics({info.objective: math.nan})
+        store.log_figures([(info.objective, math.nan, time.time())])
     return store
 
 

@@ -11,6 +11,8 @@ experiment for the process, and the jobs of a sweep run side by side.
 import asyncio
 import contextvars
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,13 +21,28 @@ from typing import Protocol, TypeVar
 
 from synth.config import TrackingConfig
 from synth.errors import TrackingError
-from synth.store import RunInfo, Store, is_open, open_store, resolve_uri
+from synth.store import Figure, RunInfo, Store, is_open, open_store, resolve_uri
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Worker = ThreadPoolExecutor
-"""A thread that writes to stores."""
+
+
+class Worker:
+    """A thread that writes to stores, for as many trackers as there are, in the order of calls."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
+        self.errors: list[TrackingError] = []
+        """What has gone wrong, for whichever tracker."""
+
+    def submit(self, call: Callable[[], Result]) -> "Future[Result]":
+        """Have the thread make a call."""
+        return self._thread.submit(call)
+
+    def close(self) -> None:
+        """Wait until all of it is stored."""
+        self._thread.shutdown()
 
 
 class Tracker(Protocol):
@@ -59,7 +76,10 @@ class Tracker(Protocol):
         """Return the id of the run's experiment when it is known; None if it was not logged."""
 
     async def finish(self, status: str) -> None:
-        """End the run as FINISHED, FAILED or KILLED and wait until all of it is stored."""
+        """End the run as FINISHED, FAILED or KILLED.
+
+        All of it is stored then or, if the tracker shares a worker, when that is closed.
+        """
 
     @property
     def error(self) -> TrackingError | None:
@@ -110,13 +130,14 @@ class MlflowTracker:
         """Open the run.
 
         Args:
-            worker: the thread that writes the other runs of a sweep; None: one of its own.
+            worker: writes the other runs of a sweep, too; None: one of its own.
         """
         self.error: TrackingError | None = None
         self.metrics: dict[str, float] = {}
+        self._waiting: deque[Figure] = deque()
         self._uri = resolve_uri(config.uri)
-        self._own = None if worker else new_worker()
-        self._worker = worker or self._own
+        self._owns_worker = worker is None
+        self._worker = worker or Worker()
         self._store = self._submit(lambda: open_store(self._uri, config.experiment, info))
 
     async def run_id(self) -> str | None:
@@ -136,9 +157,10 @@ class MlflowTracker:
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log figures, named ``stage/measure_unit``."""
-        copy = dict(metrics)
-        self.metrics |= copy
-        self._write(lambda store: store.log_metrics(copy))
+        self.metrics |= metrics
+        now = time.time()
+        self._waiting.extend((name, value, now) for name, value in metrics.items())
+        self._write(self._log_waiting)
 
     def log_artifacts(self, folder: Path, below: str | None = None) -> None:
         """Copy the files of a folder, into the folder ``below`` if one is named."""
@@ -157,10 +179,17 @@ class MlflowTracker:
         self._write(lambda store: store.set_experiment_tags(tags))
 
     async def finish(self, status: str) -> None:
-        """End the run as FINISHED, FAILED or KILLED and wait until all of it is stored."""
-        await _result_of(self._write(lambda store: store.close(status)))
-        if self._own is not None:
-            self._own.shutdown()
+        """End the run as FINISHED, FAILED or KILLED."""
+        closed = self._write(lambda store: store.close(status))
+        if self._owns_worker:
+            await _result_of(closed)
+            self._worker.close()
+
+    def _log_waiting(self, store: Store) -> None:
+        """Log all figures that have come since the last time, at once."""
+        figures = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if figures:
+            store.log_figures(figures)
 
     def _write(self, call: Callable[[Store], None]) -> "Future[None]":
         def write() -> None:
@@ -170,7 +199,6 @@ class MlflowTracker:
         return self._submit(write)
 
     def _submit(self, call: Callable[[], Result]) -> "Future[Result | None]":
-        assert self._worker is not None
         context = contextvars.copy_context()  # the log knows whose warning it is
         return self._worker.submit(lambda: context.run(self._attempt, call))
 
@@ -181,6 +209,7 @@ class MlflowTracker:
             return call()
         except Exception as error:  # noqa: BLE001  (whatever MLflow's store raises; given up below)
             self.error = _translate(error, self._uri)
+            self._worker.errors.append(self.error)
             log.warning("The run goes on without MLflow: %s", self.error)
             return None
 
@@ -196,11 +225,6 @@ def is_logged(config: TrackingConfig, run_id: str | None) -> bool:
         return run_id is not None and not is_open(uri, run_id)
     except Exception as error:
         raise _translate(error, uri) from error
-
-
-def new_worker() -> Worker:
-    """Return a thread that writes to stores; shut it down in the end."""
-    return Worker(1, thread_name_prefix="mlflow")
 
 
 def new_tracker(config: TrackingConfig, info: RunInfo, worker: Worker | None = None) -> Tracker:

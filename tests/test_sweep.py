@@ -74,20 +74,18 @@ def test_documents_are_read_and_tokenised_once(run_cli, grid, tmp_path):
     assert len({path.stat().st_ino for path in texts}) == 1
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        ("model.max_seq_length=1024,2048", "gen.temperature=0.3,0.7"),
-        ("gen.temperature=0.3,0.7", "model.max_seq_length=1024,2048"),
-    ],
-    ids=["server first", "server last"],
-)
-def test_each_server_starts_once_in_any_order(run_cli, grid, tmp_path, order):
-    done = run_cli(*grid, "chunk.size=64", "gen.max_tokens=64", "-m", *order)
+@pytest.mark.parametrize("step", [1, -1], ids=["models first", "models last"])
+@pytest.mark.parametrize("launcher", ["synth", "joblib"])
+def test_each_server_starts_once_in_any_order(run_cli, grid, tmp_path, model_dir, step, launcher):
+    shutil.copytree(model_dir, tmp_path / "other")
+    swept = [f"model.name={model_dir},{tmp_path}/other", "gen.temperature=0.3,0.7"][::step]
+    fixed = [text for text in grid if not text.startswith("model.name")]
+    done = run_cli(*fixed, "chunk.size=64", f"hydra/launcher={launcher}", "-m", *swept)
     assert done.returncode == 0, done.stdout + done.stderr
     assert n_starts(tmp_path) == 2
-    first = [text.split(",")[0] for text in order]
-    assert read_json(tmp_path / "sweep" / "sweep.json")["jobs"][0]["name"] == " ".join(first)
+    jobs = read_json(tmp_path / "sweep" / "sweep.json")["jobs"]
+    assert jobs[0]["name"] == " ".join(text.split(",")[0] for text in swept)
+    assert [list(job["settings"]) for job in jobs] == [[s.split("=")[0] for s in swept]] * 4
 
 
 def test_twins_ask_for_the_same_chunk_one_after_the_other(run_cli, grid, tmp_path):

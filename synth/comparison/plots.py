@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pandas as pd
+import vl_convert
 
 from synth.comparison.standings import SPEED, Comparison
 
@@ -14,10 +16,11 @@ _BEST = "#e45756"
 _SHADES = "viridis"
 
 
-def draw(comparison: Comparison) -> dict[str, Any]:
+def draw(comparison: Comparison) -> dict[str, str]:
     """Return the plots of a comparison by their names, the one for its swept keys first.
 
-    Each is an Altair chart. Jobs without the objective are left out; without any there is no plot.
+    Each is a Vega-Lite specification (JSON). Jobs without the objective are left out; without any
+    there is no plot.
     """
     table = _Table(comparison)
     if not len(table.frame):
@@ -31,15 +34,17 @@ def draw(comparison: Comparison) -> dict[str, Any]:
     charts = {name: plot(table), "ranking": _draw_ranking(table)}
     if table.frame["speed"].notna().any():
         charts["pareto"] = _draw_pareto(table)
-    return charts
+    return {name: chart.to_json(indent=None) for name, chart in charts.items()}
 
 
-def save_pictures(charts: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write each chart as PNG into ``folder`` and return the files."""
+def save_pictures(plots: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write each plot as PNG into ``folder`` and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, chart in charts.items():
-        chart.save(path := folder / f"{name}.png", scale_factor=2)
+    for name, specification in plots.items():
+        (path := folder / f"{name}.png").write_bytes(
+            vl_convert.vegalite_to_png(specification, scale=2)
+        )
         paths.append(path)
     return paths
 
@@ -66,12 +71,15 @@ class _Table:
                 "speed": one.entry.metrics.get(SPEED),
                 "is_best": rank == 0,
             }
-            row |= {f"key{n}": one.entry.settings.get(key) for n, key in enumerate(self.keys)}
             rows.append(row)
         self.frame = pd.DataFrame(rows)
-        for n in range(len(self.keys)):
-            if not self.is_number(n):
-                self.frame[f"key{n}"] = [_short(value) for value in self.frame[f"key{n}"]]
+        self._has_numbers = []
+        for n, key in enumerate(self.keys):
+            values = [one.entry.settings.get(key) for one in ranked]
+            self._has_numbers.append(all(map(_is_number, values)))
+            self.frame[f"key{n}"] = (
+                values if self._has_numbers[n] else [_short(value) for value in values]
+            )
         self.tooltip = [
             *({"field": f"key{n}", "title": key} for n, key in enumerate(self.keys)),
             {"field": "value", "type": "quantitative", "title": self.objective, "format": ".3f"},
@@ -82,10 +90,7 @@ class _Table:
 
     def is_number(self, n: int) -> bool:
         """Return whether all values of a key are numbers."""
-        return all(
-            isinstance(value, int | float) and not isinstance(value, bool)
-            for value in self.frame[f"key{n}"]
-        )
+        return self._has_numbers[n]
 
     def axis(self, n: int) -> tuple[str, list[Any]]:
         """Return a key's title and its values in their order."""
@@ -94,8 +99,6 @@ class _Table:
 
 
 def _draw_line(table: _Table) -> Any:
-    import altair as alt
-
     title, values = table.axis(0)
     kind = "quantitative" if table.is_number(0) else "ordinal"
     free = alt.Scale(zero=False, padding=20)
@@ -115,8 +118,6 @@ def _draw_line(table: _Table) -> Any:
 
 
 def _draw_heat_map(table: _Table) -> Any:
-    import altair as alt
-
     (first, rows), (second, columns) = table.axis(0), table.axis(1)
     frame = table.frame.sort_values("rank").drop_duplicates(["key0", "key1"])
     base = alt.Chart(frame).encode(
@@ -146,8 +147,6 @@ def _draw_heat_map(table: _Table) -> Any:
 
 
 def _draw_parallel(table: _Table) -> Any:
-    import altair as alt
-
     axes = [*table.keys, table.objective]
     frame = table.frame.sort_values("rank", ascending=False)  # the best is drawn last
     long, labels = [], []
@@ -200,8 +199,6 @@ def _draw_parallel(table: _Table) -> Any:
 
 
 def _draw_ranking(table: _Table) -> Any:
-    import altair as alt
-
     names = table.frame["name"].map(_short)
     frame = table.frame.assign(label="#" + table.frame["job"].astype(str) + "  " + names)
     y = alt.Y("label:N", sort=list(frame["label"]), title=None, axis=alt.Axis(labelLimit=420))
@@ -217,8 +214,6 @@ def _draw_ranking(table: _Table) -> Any:
 
 
 def _draw_pareto(table: _Table) -> Any:
-    import altair as alt
-
     frame = table.frame.dropna(subset=["speed"]).sort_values("speed", ascending=False)
     best = frame["value"].cummin() if table.lowest_is_best else frame["value"].cummax()
     frame = frame.assign(on_front=frame["value"].eq(best) & ~best.duplicated())
@@ -256,25 +251,23 @@ def _positions(
 
 
 def _tooltip(table: _Table) -> list[Any]:
-    import altair as alt
-
     return [alt.Tooltip(**{"type": "nominal", **entry}) for entry in table.tooltip]
 
 
 def _best_colour() -> Any:
-    import altair as alt
-
     return alt.condition("datum.is_best", alt.value(_BEST), alt.value(_PLAIN))
 
 
 def _titled(chart: Any, title: str) -> Any:
-    import altair as alt
-
     return chart.properties(title=alt.Title(title, anchor="start", fontSize=14)).configure_view(
         strokeOpacity=0
     )
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _short(value: Any, longest: int = 60) -> str:
-    text = " ".join(str(value).split())
+    text = "null" if value is None else " ".join(str(value).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"

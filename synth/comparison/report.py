@@ -4,12 +4,13 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import vl_convert
 
-from synth.comparison.plots import draw
 from synth.comparison.standings import SPEED, Comparison, Standing
 from synth.io import read_jsonl, read_text
 
@@ -28,38 +29,41 @@ class Passage:
     """For each job its name and its pairs, those of the best job first."""
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a report tells of a sweep beside its comparison."""
+
+    about: Mapping[str, str]
+    """For the head of the page; ``name`` is its title."""
+    folders: Mapping[int, Path]
+    """Each finished job's, by its number."""
+    failed: Sequence[tuple[str, str]] = ()
+    """Name and error of each job that has no figures."""
+    seed: int = 0
+    """Of the choice of passages."""
+
+
+def prepare() -> None:
+    """Do beforehand what takes a second or two the first time."""
+    _vega()
+    vl_convert.vegalite_to_png({"mark": "point"})
+
+
 def write_report(
-    comparison: Comparison,
-    folders: Mapping[int, Path],
-    about: Mapping[str, str],
-    path: Path,
-    failed: Sequence[tuple[str, str]] = (),
-    seed: int = 0,
+    comparison: Comparison, plots: Mapping[str, str], facts: Facts, path: Path
 ) -> None:
-    """Write the report of a sweep to ``path``.
-
-    Args:
-        folders: each job's folder, by its number.
-        about: facts for the head of the page.
-        failed: name and error of each job that has no figures.
-        seed: of the choice of passages.
-    """
-    import vl_convert
-
-    charts = draw(comparison)
+    """Write the report of a sweep to ``path``."""
     keys = list(dict.fromkeys(key for one in comparison.standings for key in one.entry.settings))
     metrics = [name for name in _metrics(comparison) if name != comparison.objective]
     page = _templates.from_string(read_text(_TEMPLATE)).render(
         comparison=comparison,
-        about=about,
-        failed=failed,
+        about=facts.about,
+        failed=facts.failed,
         keys=keys,
         metrics=metrics,
-        charts={name: _embedded(chart.to_json(indent=None)) for name, chart in charts.items()},
-        vega=_embedded(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-        if charts
-        else "",
-        passages=list(choose_passages(comparison, folders, seed)),
+        charts={name: _embedded(specification) for name, specification in plots.items()},
+        vega=_embedded(_vega()) if plots else "",
+        passages=list(choose_passages(comparison, facts.folders, facts.seed)),
         shown=_shown,
         interval=_interval,
     )
@@ -127,6 +131,13 @@ def _metrics(comparison: Comparison) -> list[str]:
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         yield from read_jsonl(path)
+
+
+@cache
+def _vega() -> str:
+    """Return what draws the plots in a browser."""
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return script
 
 
 def _embedded(script: str) -> str:

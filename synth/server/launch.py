@@ -13,6 +13,7 @@ from synth.records import Endpoint
 from synth.server import ready
 from synth.server.command import Command
 from synth.server.lease import Server, Session, fingerprint, stop
+from synth.server.report import Report, read_report
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Launch:
         self.steps_down: list[str] = []
         """What was tried before and ran out of memory."""
         self._readiness: asyncio.Task[Endpoint] | None = None
+        self._report: asyncio.Task[Report] | None = None
 
     @property
     def command(self) -> Command:
@@ -69,6 +71,12 @@ class Launch:
         if self._readiness is None:
             self._readiness = asyncio.create_task(self._wait(timeout_s))
         return await asyncio.shield(self._readiness)
+
+    async def read_report(self) -> Report:
+        """Return what the server has said of itself when it was ready; it is asked once."""
+        if self._report is None:
+            self._report = asyncio.create_task(read_report(self.server.endpoint))
+        return await asyncio.shield(self._report)
 
     async def _wait(self, timeout_s: float) -> Endpoint:
         while True:

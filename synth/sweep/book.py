@@ -34,7 +34,7 @@ class Book:
     """A sweep's jobs by number, and its MLflow run."""
 
     folder: Path
-    n_at_once: int = 8
+    n_at_once: int = 16
     """Jobs that are run side by side."""
     jobs: dict[int, Entry] = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid4().hex)
@@ -45,9 +45,18 @@ class Book:
     """How long its attempts have taken."""
 
     @property
+    def going_on(self) -> str:
+        """What to do when jobs are missing."""
+        return f"Go on with what is missing: python -m synth resume={self.folder}"
+
+    @property
     def swept(self) -> list[str]:
         """The keys that vary."""
         return list(dict.fromkeys(key for entry in self.jobs.values() for key in entry.settings))
+
+    def title(self, name: str) -> str:
+        """Return what the sweep is called: the name of its experiment and what varies."""
+        return f"{name}: {' × '.join(self.swept)}" if self.swept else name
 
     def place(self, number: int, parent: Callable[[], str | None]) -> Place:
         """Return a job's place; ``parent`` returns the sweep's MLflow run when it is wanted."""

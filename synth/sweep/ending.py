@@ -1,8 +1,8 @@
 """What a sweep ends in: the comparison of its jobs, on the terminal, in a report, in MLflow."""
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,12 +10,13 @@ from rich import get_console
 from rich.table import Table
 
 from synth.comparison.plots import draw, save_pictures
-from synth.comparison.report import write_report
+from synth.comparison.report import Facts, write_report
 from synth.comparison.standings import SPEED, Comparison, Entry, Standing, to_table
 from synth.comparison.statistics import compare
 from synth.comparison.views import Links, note, shared_view, view_key
 from synth.config import Config
 from synth.measure import RATIOS, read_figures
+from synth.progress import tell
 from synth.store import ui_address, ui_command
 from synth.sweep.book import Book
 from synth.sweep.links import describe_links
@@ -44,23 +45,17 @@ class Ending:
         """Write ``report.html``, ``comparison.csv`` and ``plots/``, log them, and tell of all."""
         if not self._entries:
             self._tell(None)
-            tell_how_to_go_on(self._book.folder)
+            tell(self._book.going_on)
             return
         comparison = compare(self._entries, self._config.objective, RATIOS, self._config.seed)
-        folder = self._book.folder
+        folder, plots = self._book.folder, draw(comparison)
         to_table(comparison).to_csv(folder / "comparison.csv", index=False)
-        write_report(
-            comparison,
-            {
-                entry.number: folder / self._book.jobs[entry.number].folder
-                for entry in self._entries
-            },
-            self._about(),
-            folder / "report.html",
-            failed=list(self._failures()),
-            seed=self._config.seed,
+        await asyncio.gather(
+            asyncio.to_thread(save_pictures, plots, folder / "plots"),
+            asyncio.to_thread(
+                write_report, comparison, plots, self._facts(), folder / "report.html"
+            ),
         )
-        save_pictures(draw(comparison), folder / "plots")
         links = await self._log(comparison)
         self._tell(comparison)
         self._tell_links(links)
@@ -79,6 +74,15 @@ class Ending:
                 error = record.get("error") or record.get("status") or "was not started"
                 yield f"#{number} {self._book.jobs[number].name}", error
 
+    def _facts(self) -> Facts:
+        folder, jobs = self._book.folder, self._book.jobs
+        return Facts(
+            about=self._about(),
+            folders={entry.number: folder / jobs[entry.number].folder for entry in self._entries},
+            failed=list(self._failures()),
+            seed=self._config.seed,
+        )
+
     def _about(self) -> dict[str, str]:
         n_starts = sum(
             1
@@ -86,7 +90,7 @@ class Ending:
             if record.get("server", {}).get("was_reused") is False
         )
         return {
-            "name": title(self._book, self._config),
+            "name": self._book.title(self._config.name),
             "folder": os.path.relpath(self._book.folder),
             "model": self._config.model.name,
             "jobs": f"{len(self._entries)} finished, {len(self._book.jobs) - len(self._entries)} not",
@@ -142,30 +146,16 @@ class Ending:
             )
         get_console().print(table, markup=False)
         if comparison is not None:
-            _print(comparison.verdict())
+            tell(comparison.verdict())
 
     def _tell_links(self, links: Links | None) -> None:
         lines = [f"Report: {self._book.folder / 'report.html'}"]
         if links is not None:
             lines.append(f"MLflow, opened by {ui_command(self._config.tracking.uri)}:")
             lines += describe_links(links)
-        _print(*lines)
         if list(self._failures()):
-            tell_how_to_go_on(self._book.folder)
-
-
-def title(book: Book, config: Config) -> str:
-    """Return what a sweep is called: its experiment's name and what varies."""
-    return f"{config.name}: {' × '.join(book.swept)}" if book.swept else config.name
-
-
-def tell_how_to_go_on(folder: Path) -> None:
-    """Print the command that goes on with the sweep in ``folder``."""
-    _print(f"Go on with what is missing: python -m synth resume={folder}")
-
-
-def _print(*lines: str) -> None:
-    get_console().print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+            lines.append(self._book.going_on)
+        tell(*lines)
 
 
 def _shown(standing: Standing, objective: str) -> str:

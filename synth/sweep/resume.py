@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-from rich import get_console
-
 from synth.config import configure_saved_log, is_saved, open_saved, saved_cwd, saved_overrides
 from synth.errors import ConfigError
 from synth.job import resume_job
 from synth.loop import run_async
+from synth.progress import tell
 from synth.record import read_record
 from synth.server.lease import Session
 from synth.settle import settle
@@ -39,7 +38,7 @@ def _resume_run(folder: Path, session: Session) -> None:
     if read_record(folder).get("status") == "FINISHED":
         if not run_async(lambda: settle(config, folder, overrides=overrides)):
             raise ConfigError([f"resume={folder}: the run is finished"])
-        get_console().print("The run was finished; MLflow has all of it now.")
+        tell("The run was finished; MLflow has all of it now.")
         return
     configure_saved_log(folder, folder)
     summary = resume_job(config, folder, session, overrides)

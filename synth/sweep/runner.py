@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
+from synth.client import open_connections
 from synth.config import Config
 from synth.errors import REPORTED, ConfigError, SynthError
 from synth.job import Job, Preparation, Surroundings, refuse
@@ -77,8 +78,11 @@ class Runner:
         shared = Shared(self._session.folder / "shared")
         with share_progress():
             for group in groups(ready):
-                around = Surroundings(self._session, launches, Slots(), shared, self._worker)
-                async with asyncio.TaskGroup() as tasks:
+                connections = open_connections()
+                around = Surroundings(
+                    self._session, launches, Slots(), connections, shared, self._worker
+                )
+                async with connections, asyncio.TaskGroup() as tasks:
                     for one in group:
                         tasks.create_task(self._run_one(one, around))
         return self._results

@@ -5,22 +5,26 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from synth.config import flatten
 from synth.errors import ConfigError, TrackingError
 from synth.loop import run_async
+from synth.progress import tell
 from synth.record import hold, read_record, versions
 from synth.server.lease import Session
 from synth.settle import settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
-from synth.sweep.ending import Ending, tell_how_to_go_on, title
 from synth.sweep.plan import Request, check_sweep, ranks, settings_of, varying
 from synth.sweep.runner import Ready, Result, Runner, prepare
-from synth.tracking import Tracker, new_tracker, new_worker
+from synth.tracking import Tracker, Worker, new_tracker
+
+if TYPE_CHECKING:
+    from synth.sweep.ending import Ending
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,8 @@ class Sweep:
         self._lock = hold(book.folder)
         self._book = book
         self._session = session
-        self._worker = new_worker()
+        self._worker = Worker()
+        self._ending = ThreadPoolExecutor(1).submit(_load_ending)
         self._tracker: Tracker | None = None
         self._requests: dict[int, Request] = {}
         self._begin = time.monotonic() - book.seconds
@@ -59,12 +64,12 @@ class Sweep:
     ) -> None:
         is_killed = kind is not None and not issubclass(kind, Exception)
         try:
-            problem = run_async(lambda: self._finish("KILLED" if is_killed else "FINISHED"))
+            run_async(lambda: self._finish("KILLED" if is_killed else "FINISHED"))
         finally:
-            self._worker.shutdown()
+            self._worker.close()
             self._lock.release()
-        if problem is not None and kind is None:
-            raise problem
+        if kind is None and (errors := [*self._worker.errors, *self._errors_of_jobs()]):
+            raise errors[0]
 
     def add(self, requests: Sequence[Request], typed: Sequence[str]) -> None:
         """Write new jobs into the book.
@@ -120,7 +125,7 @@ class Sweep:
         }
         tags = {str(key): str(value) for key, value in configs[0].tags.items()}
         tags |= {"synth.kind": "sweep", "synth.version": versions()["synth"]}
-        name = title(self._book, configs[0])
+        name = self._book.title(configs[0].name)
         info = RunInfo(name[:250], same, tags, self._book.mlflow_run_id, self._book.key)
         self._tracker = new_tracker(configs[0].tracking, info, self._worker)
 
@@ -148,10 +153,9 @@ class Sweep:
             except (ConfigError, TrackingError) as error:
                 log.warning("#%d %s", request.number, error)
 
-    async def _finish(self, status: str) -> TrackingError | None:
-        """End as the class says; return what MLflow lacks."""
+    async def _finish(self, status: str) -> None:
         if self._tracker is None:  # no job could be run
-            return None
+            return
         await self._settle(one for one in self._requests.values() if _status(one) == "RUNNING")
         records = {number: read_record(one.folder) for number, one in self._requests.items()}
         self.is_complete = all(record.get("status") == "FINISHED" for record in records.values())
@@ -162,14 +166,28 @@ class Sweep:
             self._book.write()
         try:
             if status == "KILLED":
-                tell_how_to_go_on(self._book.folder)
+                tell(self._book.going_on)
             else:
+                make_ending = await asyncio.wrap_future(self._ending)
                 config = next(iter(self._requests.values())).config
-                await Ending(self._book, records, config, self._tracker).write()
+                await make_ending(self._book, records, config, self._tracker).write()
         finally:
             await self._tracker.finish(status)
-        errors = [text for record in records.values() if (text := record.get("tracking_error"))]
-        return self._tracker.error or (TrackingError(errors[0]) if errors else None)
+
+    def _errors_of_jobs(self) -> Iterator[TrackingError]:
+        """Yield what went wrong in worker processes, which have trackers of their own."""
+        for request in self._requests.values():
+            if error := read_record(request.folder).get("tracking_error"):
+                yield TrackingError(error)
+
+
+def _load_ending() -> "type[Ending]":
+    """Return what ends a sweep; loading it takes seconds, in which the server starts."""
+    from synth.comparison.report import prepare
+    from synth.sweep.ending import Ending
+
+    prepare()
+    return Ending
 
 
 def _status(request: Request) -> str | None:

@@ -27,7 +27,7 @@ def test_pictures_are_drawn(make_comparison, tmp_path, grid, name):
 
 def test_values_stand_in_the_plot(make_comparison):
     comparison = make_comparison({"chunk.size": [256, 512], "gen.temperature": [0.3, 0.7]})
-    text = draw(comparison)["heat_map"].to_json()
+    text = draw(comparison)["heat_map"]
     assert all(str(one.value)[:8] in text for one in comparison.standings)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from synth.comparison.report import choose_passages, write_report
+from synth.comparison.plots import draw
+from synth.comparison.report import Facts, choose_passages, write_report
 
 GRID = {"chunk.size": [256, 512], "gen.temperature": [0.3, 0.7]}
 
@@ -13,7 +14,8 @@ def page(browser, make_comparison, make_folders, tmp_path):
     comparison = make_comparison(GRID)
     folders = make_folders([one.entry.name for one in comparison.standings])
     failed = [("#9 chunk.size=9", "ConfigError: <script>alert(1)</script>")]
-    write_report(comparison, folders, {"name": "<trial>"}, tmp_path / "report.html", failed)
+    facts = Facts({"name": "<trial>"}, folders, failed)
+    write_report(comparison, draw(comparison), facts, tmp_path / "report.html")
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.wrong = []
     page.on("console", lambda message: page.wrong.append(message.text))

@@ -38,7 +38,8 @@ def links(tmp_path_factory):
             objective=OBJECTIVE,
         )
         job = open_store(uri, "synth", info)
-        job.log_metrics({"chunk/n_chunks": 3} | entries[-1].metrics)
+        figures = {"chunk/n_chunks": 3} | entries[-1].metrics
+        job.log_figures((name, value, 0) for name, value in figures.items())
         job.close("FINISHED")
     view = shared_view(SWEPT, compare(entries, OBJECTIVE, RATIOS), parent.run_id)
     parent.set_experiment_tags({f"mlflow.sharedViewState.{view_key(parent.run_id)}": view})
