@@ -1,7 +1,8 @@
 """How good the pairs of a run are, by chunk: figures that need no model.
 
 Every figure is a ratio of two sums over chunks (:data:`RATIOS`), so that jobs can be compared by
-resampling the documents that the chunks are of. docs/measures.md says what each of them means, and what it does not see.
+resampling the documents that the chunks are of. docs/measures.md says what each of them means, and
+what it does not see.
 """
 
 import re

@@ -17,6 +17,7 @@ from tests.test_cli import fails
 GRID = ("-m", "chunk.size=32,64", "gen.temperature=0.3,0.7")
 NAMES = [f"chunk.size={size} gen.temperature={t}" for size in (32, 64) for t in (0.3, 0.7)]
 TRACKED = ("tracking=mlflow", "tracking.uri=sqlite:///ml.db")
+ROCK = "The Moon is a rock. " * 20
 AWAY = "tracking.uri=sqlite:///store/ml.db"
 
 
@@ -268,19 +269,20 @@ def test_workers_share_the_server(run_cli, grid, store, tmp_path):
 
 
 def test_killed_worker_leaves_the_others(start_cli, run_cli, grid, tmp_path):
-    slow = ["gen.concurrency=1", "server.engine_args.delay-s=0.1"]
-    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    process = start_cli(
-        *grid, *slow, *workers, "-m", "chunk.size=64,128", "gen.temperature=0.3,0.7"
-    )
-    pairs = tmp_path / "sweep" / "1" / "pairs.jsonl"
-    wait_until(lambda: pairs.exists() and pairs.stat().st_size, 60)
-    worker, *_ = [
+    (tmp_path / "text.txt").write_text(f"{ROCK}HOLD {ROCK}")
+    held = [f"docs={tmp_path}/text.txt", f"server.engine_args.hold-until={tmp_path}/go"]
+    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "gen.concurrency=1"]
+    process = start_cli(*grid, *held, *workers, "chunk.size=64", "-m", "seed=1,2,3,4")
+    files = [tmp_path / "sweep" / str(n) / "pairs.jsonl" for n in range(2)]
+    wait_until(lambda: all(path.exists() and path.stat().st_size for path in files), 60)
+    at_work = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)
         if "loky.backend.popen_loky_posix" in " ".join(child.cmdline())
     ]
-    worker.kill()
+    at_work[0].kill()
+    psutil.wait_procs(at_work, timeout=20)  # joblib ends the other, too
+    (tmp_path / "go").touch()
     out, err = process.communicate(timeout=90)
     assert process.returncode == 1, out + err
     statuses = [record["status"] for record in records(tmp_path)]
@@ -296,8 +298,7 @@ def test_all_that_can_happen_to_a_sweep_is_made_good(
 ):
     """Of four jobs one is done, one raises, one is killed, and then the whole sweep is."""
     texts = [tmp_path / f"{name}.txt" for name in ("late", "short", "third", "fourth")]
-    rock = "The Moon is a rock. " * 20
-    for path, text in zip(texts[1:], (rock, f"{rock}HOLD {rock}", f"{rock}HOLD"), strict=True):
+    for path, text in zip(texts[1:], (ROCK, f"{ROCK}HOLD {ROCK}", f"{ROCK}HOLD"), strict=True):
         path.write_text(text)
     held = ["gen.concurrency=1", f"server.engine_args.hold-until={tmp_path}/go"]
     note = f"server.engine_args.note-requests={tmp_path}/requests"

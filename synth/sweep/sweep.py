@@ -46,7 +46,7 @@ class Sweep:
         self._book = book
         self._session = session
         self._worker = Worker()
-        self._ending = ThreadPoolExecutor(1).submit(_load_ending)
+        self._loader = ThreadPoolExecutor(1)
         self._tracker: Tracker | None = None
         self._requests: dict[int, Request] = {}
         self._begin = time.monotonic() - book.seconds
@@ -67,6 +67,7 @@ class Sweep:
             run_async(lambda: self._finish("KILLED" if is_killed else "FINISHED"))
         finally:
             self._worker.close()
+            self._loader.shutdown()
             self._lock.release()
         if kind is None and (errors := [*self._worker.errors, *self._errors_of_jobs()]):
             raise errors[0]
@@ -128,6 +129,7 @@ class Sweep:
         name = self._book.title(configs[0].name)
         info = RunInfo(name[:250], same, tags, self._book.mlflow_run_id, self._book.key)
         self._tracker = new_tracker(configs[0].tracking, info, self._worker)
+        self._ending = self._loader.submit(_load_ending)
 
     async def _run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
         noting = asyncio.create_task(self._note_run_id())
