@@ -61,7 +61,7 @@ class Store:
         self.client.log_batch(self.run_id, metrics=metrics)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Log settings; one that was logged before must be the same."""
+        """Log settings that were not logged before."""
         from mlflow.entities import Param
 
         entries = [Param(key, _short(value)) for key, value in parameters.items()]
@@ -152,7 +152,8 @@ def open_store(uri: str, experiment: str, info: RunInfo) -> Store:
         )
         monitor.start()
     store = Store(client, run, monitor)
-    store.log_parameters(info.parameters)
+    known = run.data.params  # can't be changed
+    store.log_parameters({key: info.parameters[key] for key in info.parameters if key not in known})
     if info.objective is not None and run_id is None:
         # That page begins with the figure that was logged first (tried in 3.17).
         store.log_figures([(info.objective, math.nan, time.time())])

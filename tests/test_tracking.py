@@ -64,9 +64,12 @@ def test_run_is_stored(config, tmp_path):
 
 def test_run_that_was_made_and_not_noted_is_gone_on_with(config):
     info = RunInfo("a run", {"gen.temperature": 0.5}, key="k1")
-    (first, _), (again, _) = track(config, info), track(config, info)
+    more = RunInfo("a run", {"gen.temperature": 0.7, "docs": "d"}, key="k1")
+    (first, _), (again, tracker) = track(config, info), track(config, more)
+    assert (first, tracker.error) == (again, None)
+    assert stored(config)[1].data.params == {"gen.temperature": "0.5", "docs": "d"}
     other, _ = track(config, RunInfo("a run", {}, key="k2"))
-    assert first == again != other
+    assert other != first
 
 
 def raises(error):
