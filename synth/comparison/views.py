@@ -14,6 +14,9 @@ from urllib.parse import quote
 from synth.comparison.standings import SPEED, Comparison
 
 _SECTION = "synth"
+_BESIDE = ("quality/support_frac", "quality/unique_frac", SPEED)
+"""Columns beside the objective; with more of them the settings would be out of sight."""
+
 _MENU = "workflowType=machine_learning"
 """Without it MLflow's menu is that for traces, of which there are none."""
 
@@ -77,9 +80,7 @@ def shared_view(swept: Sequence[str], comparison: Comparison, parent_id: str) ->
         swept: parameters that vary.
     """
     objective = comparison.objective
-    logged = [name for one in comparison.standings for name in one.entry.metrics]
-    quality = [n for n in logged if n.startswith("quality/") and n.endswith("_frac")]
-    figures = dict.fromkeys([objective, *quality, SPEED])
+    figures = dict.fromkeys([objective, *_BESIDE])
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent_id}'",
         "orderByKey": f"metrics.`{objective}`",
