@@ -118,8 +118,8 @@ class Session:
 
     def find(self, command: Command) -> Server | None:
         """Return the server that runs for ``command``, if there is one."""
-        server = self._load(self.folder / fingerprint(command))
-        return server if server is not None and server.poll() is None else None
+        launched = self._servers(fingerprint(command))
+        return next((server for server in launched if server.poll() is None), None)
 
     def close(self) -> None:
         """End every server of the session."""
@@ -130,8 +130,8 @@ class Session:
         port = find_port(command.host, command.port)
         name = f"synth-{secrets.token_hex(4)}"
         where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
-        folder = self.folder / fingerprint(command)
-        shutil.rmtree(folder, ignore_errors=True)
+        # One for each launch: nobody takes a server for the one that came after it.
+        folder = self.folder / f"{fingerprint(command)}-{name}"
         folder.mkdir()
         about = {
             "base_url": f"http://{_reachable(command.host)}:{port}/v1",
@@ -170,14 +170,17 @@ class Session:
             )
         return server
 
-    def _servers(self) -> list[Server]:
-        loaded = (self._load(path.parent) for path in self.folder.glob("*/state.json"))
+    def _servers(self, name: str = "") -> list[Server]:
+        loaded = (self._load(path.parent) for path in self.folder.glob(f"{name}*/state.json"))
         return [server for server in loaded if server is not None]
 
     def _load(self, folder: Path, *, was_reused: bool = True) -> Server | None:
         if not (folder / "state.json").exists():
             return None
-        about = read_json(folder / "server.json")
+        try:
+            about = read_json(folder / "server.json")
+        except FileNotFoundError:
+            return None  # another process has just stopped it
         return Server(
             endpoint=Endpoint(about["base_url"], about["model"], self.key, about["n_slots"]),
             log_path=Path(about["log_path"]),
@@ -217,11 +220,16 @@ def stop(server: Server, *, at_once: bool = False) -> None:
     """End the server and everything it started; return when it is gone.
 
     Args:
-        at_once: give it no time for an orderly end: it has served nobody yet.
+        at_once: give it no time for an orderly end: it has served nobody yet, or hangs.
     """
-    supervisor = read_json(server.folder / "state.json")["supervisor"]
-    with suppress(ProcessLookupError):
-        os.kill(supervisor, signal.SIGINT if at_once else signal.SIGTERM)
+    try:
+        state = read_json(server.folder / "state.json")
+    except FileNotFoundError:
+        return  # stopped, perhaps by another process
+    supervisor = state["supervisor"]
+    if state["returncode"] is None:
+        with suppress(ProcessLookupError):
+            os.kill(supervisor, signal.SIGINT if at_once else signal.SIGTERM)
     deadline = time.monotonic() + 2 * _GRACE_S + 5
     while _is_alive(supervisor) and time.monotonic() < deadline:
         time.sleep(0.05)

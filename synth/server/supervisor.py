@@ -43,9 +43,13 @@ def main() -> None:
     try:
         write_json(state_path, state)
         _watch(process, alive)
+        if (code := process.poll()) is not None:
+            # Told at once: it may take seconds until all that it has started is gone, too.
+            write_json(state_path, state | {"returncode": code})
     except KeyboardInterrupt:
         spec["grace_s"] = 0
     finally:
+        _ignore(signal.SIGTERM, signal.SIGINT)  # a second one must not cut the stop short
         code = process.poll()
         process.stop(spec["grace_s"])
         if state_path.parent.is_dir():
@@ -71,8 +75,13 @@ def _is_held(path: Path) -> bool:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     del number, frame
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the stop short
+    _ignore(signal.SIGTERM)
     raise SystemExit(0)
+
+
+def _ignore(*numbers: int) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
