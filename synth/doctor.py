@@ -57,7 +57,7 @@ def examine(config: Config) -> list[Finding]:
     findings += _checked("documents", lambda: _documents(config))
     findings += _checked("prompt", lambda: _prompt(config))
     if config.server.kind == "external":
-        findings.append(_external(f"{config.server.api_base}".rstrip("/")))
+        findings += map(_external, config.server.api_bases)
     else:
         findings += _checked("model", lambda: _model(config, machine))
         findings += _checked("server", lambda: _server(config))

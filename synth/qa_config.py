@@ -81,7 +81,7 @@ def write_qa_config(
 def _sections(
     config: Config, endpoint: Endpoint | None, longest_chunk_chars: int
 ) -> dict[str, Any]:
-    base = endpoint.base_url if endpoint else config.server.api_base
+    base = endpoint.base_url if endpoint else next(iter(config.server.api_bases), None)
     model = endpoint.model if endpoint else config.model.name
     n_tries = config.gen.max_retries + 1
     server = {"api_base": base, "model": model, "max_retries": n_tries, "retry_delay": 1.0}

@@ -6,6 +6,7 @@ overrides are checked here first, against the schema, and every problem is repor
 
 import dataclasses
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -197,13 +198,21 @@ def _contradictions(config: Config) -> Iterator[str]:
             yield f"steps: {step!r} needs {need!r}; add it"
     if "generate" in steps and "serve" not in steps and config.server.kind == "managed":
         yield "steps: 'generate' needs 'serve' (or server=external); add it"
-    if config.server.kind == "external" and not config.server.api_base:
-        yield "server.api_base is missing: server=external needs its URL"
+    if config.server.kind == "external":
+        yield from _endpoint_problems(config.server.api_bases)
     if config.qa.engine == "synthetic-data-kit":
         yield from _tool_problems(config)
     elif config.qa.command is not None:
         yield "qa.command: only qa.engine=synthetic-data-kit starts it"
     yield from _budget_problems(config)
+
+
+def _endpoint_problems(urls: Sequence[str]) -> Iterator[str]:
+    if not urls:
+        yield "server.api_base is missing: server=external needs its URL"
+    for url, n in Counter(urls).items():
+        if n > 1:
+            yield f"server.api_base: {url} is listed {n} times"
 
 
 def _tool_problems(config: Config) -> Iterator[str]:

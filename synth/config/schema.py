@@ -56,8 +56,13 @@ def _is_metric(value: Any) -> bool:
     return stage.isidentifier() and measure.isidentifier()
 
 
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("http://", "https://"))
+def _are_urls_if_any(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return value is None or (_is_one_or_more_texts(value) and all(map(_is_url, items)))
+
+
+def _is_url(value: str) -> bool:
+    return value.startswith(("http://", "https://"))
 
 
 @dataclass(kw_only=True)
@@ -123,10 +128,11 @@ class ServerConfig:
     kind: str = setting(
         "managed = start vLLM; external = use server.api_base", choices=("managed", "external")
     )
-    api_base: str | None = setting(
-        "URL of a running OpenAI-compatible endpoint, with its /v1",
-        accepts=_is_url,
-        expected="a URL such as http://127.0.0.1:8000/v1",
+    api_base: Any = setting(
+        "URL of a running OpenAI-compatible endpoint, with its /v1, or a list of them that share "
+        "the requests",
+        accepts=_are_urls_if_any,
+        expected="a URL such as http://127.0.0.1:8000/v1, a list of them, or null",
     )
     api_key: str | None = setting(
         "key of the external endpoint; null = OPENAI_API_KEY of the environment", secret=True
@@ -137,11 +143,27 @@ class ServerConfig:
     )
     port: int = setting("port of the managed server; 0 = any free one", least=0, most=65535)
     timeout_s: float = setting("longest wait until the server is ready, in seconds", above=0)
+    max_restarts: int = setting(
+        "times that a managed server is started again when it has died or hangs; 0 = the first "
+        "time ends the run",
+        least=0,
+    )
+    stall_s: float | None = setting(
+        "seconds without a token or a finished request, while there are requests, after which a "
+        "managed server counts as hung; null = never",
+        above=0,
+    )
     engine_args: dict[str, Any] = setting("any flag of vLLM: {max-num-seqs: 64, …}")
     command: list[str] | None = setting(
         "what to start instead of this environment's vLLM, such as another one's Python with "
         "-m vllm.entrypoints.openai.api_server"
     )
+
+    @property
+    def api_bases(self) -> list[str]:
+        """``api_base`` as a list, whichever way it was written; without slashes at the ends."""
+        given = self.api_base if isinstance(self.api_base, list) else [self.api_base or ""]
+        return [url.rstrip("/") for url in given if url]
 
 
 @dataclass(kw_only=True)

@@ -121,4 +121,4 @@ def _server_of(one: Ready) -> str:
         return ""
     if one.job.serving is not None:
         return fingerprint(one.job.serving.commands[0])
-    return str(one.job.config.server.api_base)
+    return " ".join(one.job.config.server.api_bases)
