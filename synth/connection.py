@@ -1,30 +1,27 @@
-"""The endpoint of a run: waited for, then watched for as long as it is used."""
+"""The endpoints of a run: waited for, then kept running for as long as they are used."""
 
 import asyncio
 import logging
 import os
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from synth.client import Client
 from synth.config import ServerConfig
-from synth.errors import ConfigError
+from synth.errors import ConfigError, RequestRejected, ServerError, TransientError
 from synth.memory import Expected
 from synth.records import Endpoint
-from synth.server import ready
 from synth.server.launch import Launch
 from synth.server.report import KvCache, read_report
 from synth.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
-_LAST_WORDS_S = 1.0
-
 
 class Connection:
-    """The endpoint of a run: ours, which is watched while it is in use, or somebody's."""
+    """The endpoints of a run: one of ours, which is kept running, or somebody's."""
 
     def __init__(
         self,
@@ -34,36 +31,55 @@ class Connection:
         *,
         is_shared: bool = False,
     ) -> None:
-        """Watch over the endpoint.
+        """Watch over the endpoints.
 
         Args:
-            is_shared: whether it was launched for another job.
+            is_shared: whether ours was launched for another job.
         """
         self._settings = settings
         self._launch = launch
         self._is_shared = is_shared
         self._tracker = tracker
-        self._opened = asyncio.Event()
+        self._is_open = False
+        self._n_restarts_before = 0
         self.facts: dict[str, Any] = {"kind": settings.kind}
         """What ``run.json`` says of the server."""
 
-    async def open(self) -> Endpoint:
-        """Return the endpoint when it answers.
+    async def open(self) -> tuple[Endpoint, ...]:
+        """Return the endpoints when they answer; of several external ones, when one of them does.
 
         Raises:
             ServerError: if the managed server does not get ready.
-            ClientError: if the external endpoint does not answer.
+            ClientError: if no external endpoint answers.
         """
-        endpoint = await (
-            self._ask_external() if self._launch is None else self._await_managed(self._launch)
-        )
-        self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
-        self._opened.set()
+        if self._launch is None:
+            endpoints = await ask_external(self._settings)
+        else:
+            endpoints = (await self._await_managed(self._launch),)
+        self.facts |= {"base_url": endpoints[0].base_url, "model": endpoints[0].model}
+        if len(endpoints) > 1:
+            self.facts["base_urls"] = [endpoint.base_url for endpoint in endpoints]
+        self._is_open = True
+        return endpoints
+
+    async def renew(self, failed: Endpoint) -> Endpoint:
+        """Return where to send again what broke off at ``failed``, when it can be sent.
+
+        That is ``failed`` itself unless its server is ours and was started again. One start serves
+        all who ask.
+
+        Raises:
+            ServerError: if the server is given up: why it died, or was not ready again.
+        """
+        if self._launch is None:
+            return failed
+        endpoint = await self._launch.renew(failed)
+        self._note_restarts(self._launch)
         return endpoint
 
     async def report_use(self) -> None:
         """Log what the managed server says of its use so far, by this job and those beside it."""
-        if self._launch is None or not self._opened.is_set():
+        if self._launch is None or not self._is_open:
             return
         report = await read_report(self._launch.server.endpoint)
         if report.prefix_cache_hit_frac is not None:
@@ -72,37 +88,44 @@ class Connection:
             )
 
     async def guard(self, job: Coroutine[Any, Any, None]) -> None:
-        """Await ``job``; end it when the managed server dies under it.
+        """Await ``job``; keep the managed server running, and end the job when that is given up.
 
         Raises:
-            ServerDied: in place of the errors that its requests then have.
+            ServerError: why it was given up.
+            ServerDied: also in place of an error that the job has because the server died.
         """
-        work = asyncio.create_task(job)
-        watcher = asyncio.create_task(self._watch())
+        if (launch := self._launch) is None:
+            await job
+            return
+        self._n_restarts_before = len(launch.restarts)
+        work, keeper = asyncio.create_task(job), asyncio.create_task(launch.keep())
         try:
-            await asyncio.wait({work, watcher}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done() and work.exception() is not None:
-                # Requests fail at once when the server dies; its death, seen a moment later, is
-                # what there is to say.
-                await asyncio.wait({watcher}, timeout=_LAST_WORDS_S)
-            if watcher.done():
-                watcher.result()
+            await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await keeper
+            # What does not ask where to send again fails at once when the server dies; its death,
+            # seen a moment later, is what there is to say.
+            is_foreign = not isinstance(error := work.exception(), ServerError | None)
+            if is_foreign and (death := await launch.look_after()) is not None:
+                raise death from error
             await work
         finally:
             work.cancel()
-            watcher.cancel()
-            await asyncio.gather(work, watcher, return_exceptions=True)
+            keeper.cancel()
+            await asyncio.gather(work, keeper, return_exceptions=True)
+            if self._is_open:
+                self._note_restarts(launch)
+                self._tracker.log_metrics({"server/n_restarts": self.facts["n_restarts"]})
 
-    async def _watch(self) -> None:
-        await self._opened.wait()
-        if self._launch is None:
-            await asyncio.Event().wait()
-        else:
-            await ready.watch(self._launch.server)
+    def _note_restarts(self, launch: Launch) -> None:
+        restarts = [asdict(restart) for restart in launch.restarts[self._n_restarts_before :]]
+        endpoint = launch.server.endpoint
+        self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
+        self.facts |= {"n_restarts": len(restarts), "restarts": restarts}
 
     async def _await_managed(self, launch: Launch) -> Endpoint:
         try:
-            endpoint = await launch.wait_until_ready(self._settings.timeout_s)
+            endpoint = await launch.wait_until_ready()
         finally:
             self.facts |= {"takes": launch.command.takes, "steps_down": launch.steps_down}
         server = launch.server
@@ -116,19 +139,50 @@ class Connection:
         self._tracker.log_metrics({f"server/{name}": n for name, n in metrics.items()})
         return endpoint
 
-    async def _ask_external(self) -> Endpoint:
-        settings = self._settings
-        assert settings.api_base is not None
-        key = settings.api_key or os.environ.get("OPENAI_API_KEY")
-        endpoint = Endpoint(settings.api_base.rstrip("/"), settings.model or "", key)
-        if endpoint.model:
-            return endpoint
-        async with Client(endpoint, timeout_s=30, max_retries=2, max_connections=1) as client:
+
+async def ask_external(settings: ServerConfig) -> tuple[Endpoint, ...]:
+    """Return the endpoints of ``server.api_base`` with the model to ask each of them for.
+
+    One that does not answer may do so later, as long as another answers now.
+
+    Raises:
+        ClientError: if none answers.
+        ConfigError: if one lists several models and ``server.model`` names none.
+    """
+    key = settings.api_key or os.environ.get("OPENAI_API_KEY")
+    endpoints = [Endpoint(url, settings.model or "", key) for url in settings.api_bases]
+    if settings.model and len(endpoints) == 1:
+        return tuple(endpoints)
+    answers = await asyncio.gather(*map(_ask_for_model, endpoints))
+    silent = [answer for answer in answers if isinstance(answer, TransientError)]
+    if len(silent) == len(endpoints):
+        raise silent[0]
+    for error in silent:
+        log.warning("serve     %s; the run goes on with the others", error)
+    first = next(answer for answer in answers if isinstance(answer, str))
+    models = (first if isinstance(answer, TransientError) else answer for answer in answers)
+    return tuple(
+        replace(endpoint, model=model) for endpoint, model in zip(endpoints, models, strict=True)
+    )
+
+
+async def _ask_for_model(endpoint: Endpoint) -> str | TransientError:
+    """Return the model to ask the endpoint for, or the error if it does not answer."""
+    async with Client(endpoint, timeout_s=30, max_retries=2, max_connections=1) as client:
+        try:
             names = await client.list_models()
-        if len(names) != 1:
-            listed = ", ".join(names) or "none"
-            raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
-        return replace(endpoint, model=names[0])
+        except TransientError as error:
+            return error
+        except RequestRejected:
+            if not endpoint.model:
+                raise
+            return endpoint.model  # it answers, though not to that
+    if endpoint.model:
+        return endpoint.model
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
+    return names[0]
 
 
 def compare_memory(

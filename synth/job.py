@@ -22,6 +22,7 @@ from synth.models import Model, resolve_model
 from synth.place import Place, describe
 from synth.qa import Prompt
 from synth.record import Summary, hold, read_record
+from synth.records import Endpoint
 from synth.run import Experiment, Inputs
 from synth.salvage import Salvage, salvage
 from synth.server.launch import Launch, Launches
@@ -163,7 +164,7 @@ class Job:
             config=self.config,
             documents=self.documents,
             load_tokenizer=lambda: self._load_tokenizer(around.shared),
-            connect=connection.open,
+            connect=lambda: _open_first(connection),
             tool=self.tool,
             lane=_lane(around, place),
             shared=around.shared,
@@ -182,7 +183,9 @@ class Job:
     def _launch(self, folder: Path, around: Surroundings) -> tuple[Launch | None, bool]:
         if self.serving is None:
             return None, False
-        launch, is_shared = around.launches.get(self.serving.commands, folder / "server.log")
+        launch, is_shared = around.launches.get(
+            self.serving.commands, self.config.server, folder / "server.log"
+        )
         if not launch.server.was_reused and not is_shared:
             log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
         return launch, is_shared
@@ -238,6 +241,10 @@ async def refuse(
         with summary.recorded():
             summary.mlflow_run_id = await tracker.run_id()
             raise error
+
+
+async def _open_first(connection: Connection) -> Endpoint:
+    return (await connection.open())[0]
 
 
 def _lane(around: Surroundings, place: Place | None) -> Lane:

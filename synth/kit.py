@@ -27,7 +27,7 @@ from synth.loop import run_async
 from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
 from synth.records import Pair
-from synth.server import ready
+from synth.server import ready, watch
 from synth.server.launch import Launch
 from synth.server.lease import open_session
 from synth.serving import plan_serving
@@ -248,7 +248,7 @@ class SyntheticDataKit:
         """
         if not self._close.alive:
             raise ConfigError(["this kit was cleaned up; make a new one"])
-        ready.check_alive(self._launch.server)
+        watch.check_alive(self._launch.server)
         names = [docs] if isinstance(docs, str | os.PathLike) else docs
         docs = [os.fspath(name) for name in names]
         config = self._arguments.compose({**self._settled, "docs": docs})
@@ -257,6 +257,9 @@ class SyntheticDataKit:
         run = Path(folder or data / "runs" / f"{now:%Y-%m-%d_%H-%M-%S-%f}").absolute()
         with named_as_arguments():
             run_job(config, run, self._session, serving=self._serving)
+        self.endpoint = self._launch.follow()  # it may have been started again
+        if self._prepared is not None:
+            self._write_config()
         return [Pair(**row) for row in read_jsonl(run / "pairs.jsonl")]
 
     def _start(self) -> None:
@@ -270,9 +273,8 @@ class SyntheticDataKit:
         self._settled = {"model.max_seq_length": self.max_seq_length}
         self._tokenizer = Tokenizer(model.tokenizer_path())
         log_path = _log_folder() / f"{self._session.folder.name}.log"
-        self._launch = Launch(self._session, self._serving.commands, log_path)
-        timeout_s = config.server.timeout_s
-        self.endpoint = run_async(lambda: self._launch.wait_until_ready(timeout_s))
+        self._launch = Launch(self._session, self._serving.commands, config.server, log_path)
+        self.endpoint = run_async(self._launch.wait_until_ready)
 
     def _answers(self) -> bool:
         return bool(self._close.alive and run_async(lambda: ready.is_ready(self.endpoint)))

@@ -1,32 +1,55 @@
-"""Start the server that a run wants, and a smaller one when its memory runs out.
+"""Start the server that a run wants, a smaller one when its memory runs out, and again if it dies.
 
 Jobs that run side by side and want the same server share one :class:`Launch`.
 """
 
 import asyncio
+import itertools
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from synth.errors import ServerOutOfMemory, ServerTimeout
+from synth.config import ServerConfig
+from synth.errors import ServerDied, ServerError, ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.records import Endpoint
 from synth.server import ready
 from synth.server.command import Command
 from synth.server.lease import Server, Session, fingerprint, stop
 from synth.server.report import Report, read_report
+from synth.server.watch import Trouble, wait_for_trouble
 
 log = logging.getLogger(__name__)
 
+_NOTICED_S = 1.0
+"""Until a death is seen by its process; a request that breaks off tells of it sooner."""
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A start in place of a server that has died, hung, or not got ready."""
+
+    reason: str
+    after_s: float
+    """Seconds since the launch of the one that it replaces."""
+
 
 class Launch:
-    """One server, launched at once and waited for later.
+    """One server, launched at once, waited for later, and started again while it is kept.
 
     ``commands`` is a ladder: the first is what the run wants, each of the others takes less memory
     and is tried when the one before it has run out. A server of the session that runs for any of
     them is used as it is.
     """
 
-    def __init__(self, session: Session, commands: Sequence[Command], log_path: Path) -> None:
+    def __init__(
+        self,
+        session: Session,
+        commands: Sequence[Command],
+        settings: ServerConfig,
+        log_path: Path,
+    ) -> None:
         """Launch the server, or find it running.
 
         Raises:
@@ -36,12 +59,21 @@ class Launch:
         self._session = session
         self._ladder = list(commands)
         self._rung = running[0] if running else 0
+        self._settings = settings
         self._log_path = log_path
         self.server: Server = session.acquire(self.command, log_path)
         self.steps_down: list[str] = []
         """What was tried before and ran out of memory."""
+        self.restarts: list[Restart] = []
+        """Those of this launch; other processes that share the server have their own."""
+        self.death: ServerDied | None = None
+        """Why the server is being started again, or was given up."""
+        self._was_ready = asyncio.Event()
         self._readiness: asyncio.Task[Endpoint] | None = None
         self._report: asyncio.Task[Report] | None = None
+        self._n_keepers = 0
+        self._keeper: asyncio.Task[None] | None = None
+        self._vigil: asyncio.Task[Trouble] | None = None
 
     @property
     def command(self) -> Command:
@@ -50,27 +82,68 @@ class Launch:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server was ready and has ended since."""
+        """Whether the server was ready, and was given up or has ended since while nobody kept it."""
         task = self._readiness
-        is_ready = (
-            task is not None and task.done() and not task.cancelled() and not task.exception()
-        )
-        return is_ready and self.server.poll() is not None
+        if task is None or not self._was_ready.is_set():
+            return False
+        if task.done() and (task.cancelled() or task.exception() is not None):
+            return True
+        return self._keeper is None and self.server.poll() is not None
 
-    async def wait_until_ready(self, timeout_s: float) -> Endpoint:
+    async def wait_until_ready(self) -> Endpoint:
         """Return the endpoint when the server answers, stepping down the ladder if need be.
 
         All who wait get the same answer, or the same error.
-
-        Args:
-            timeout_s: longest wait for each server of the ladder.
 
         Raises:
             ServerError: as :func:`synth.server.ready.wait_until_ready`; the last one's.
         """
         if self._readiness is None:
-            self._readiness = asyncio.create_task(self._wait(timeout_s))
+            self._readiness = asyncio.create_task(self._wait())
         return await asyncio.shield(self._readiness)
+
+    async def keep(self) -> None:
+        """Watch the server from when it is ready, and start it again, for as long as one awaits this.
+
+        All who keep it get the same error.
+
+        Raises:
+            ServerDied: if it has died or hung more often than ``server.max_restarts``.
+            ServerError: if it can't be started again.
+        """
+        self._n_keepers += 1
+        try:
+            await self._was_ready.wait()
+            if self._keeper is None:
+                self._keeper = asyncio.create_task(self._keep())
+            await asyncio.shield(self._keeper)
+        finally:
+            self._n_keepers -= 1
+            if self._n_keepers == 0 and (keeper := self._keeper) is not None:
+                self._keeper = self._vigil = None
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
+
+    async def renew(self, failed: Endpoint) -> Endpoint:
+        """Return where to send again what broke off at ``failed``, when it can be sent.
+
+        That is ``failed`` itself if its server lives. Somebody has to keep the server.
+
+        Raises:
+            ServerError: as :meth:`keep`.
+        """
+        if failed == self.server.endpoint:
+            await self.look_after()
+        return await self.wait_until_ready()
+
+    async def look_after(self) -> ServerDied | None:
+        """Return why the server is being started again or was given up, None if it lives.
+
+        A death that has just happened is waited for until it is noticed.
+        """
+        if self._vigil is not None:
+            await asyncio.wait({self._vigil}, timeout=_NOTICED_S)
+        return self.death
 
     async def read_report(self) -> Report:
         """Return what the server has said of itself when it was ready; it is asked once."""
@@ -78,10 +151,15 @@ class Launch:
             self._report = asyncio.create_task(read_report(self.server.endpoint))
         return await asyncio.shield(self._report)
 
-    async def _wait(self, timeout_s: float) -> Endpoint:
+    def follow(self) -> Endpoint:
+        """Return where the server is now, whoever in the session has started it again."""
+        self.server = self._session.find(self.command) or self.server
+        return self.server.endpoint
+
+    async def _wait(self) -> Endpoint:
         while True:
             try:
-                return await ready.wait_until_ready(self.server, timeout_s)
+                endpoint = await ready.wait_until_ready(self.server, self._settings.timeout_s)
             except ServerTimeout:
                 await asyncio.to_thread(stop, self.server, at_once=True)
                 raise
@@ -89,6 +167,9 @@ class Launch:
                 if self._rung + 1 == len(self._ladder):
                     raise
                 await self._step_down(error)
+            else:
+                self._was_ready.set()
+                return endpoint
 
     async def _step_down(self, error: ServerOutOfMemory) -> None:
         failed = self.command
@@ -100,10 +181,71 @@ class Launch:
             self.command.takes,
             str(error).splitlines()[0],
         )
-        # The next one writes a log of its own: a cause must not be found in an older one's words.
-        kept = self._log_path.with_suffix(f".{self._rung}{self._log_path.suffix}")
-        self._log_path.replace(kept)
+        self._put_log_aside()
         self.server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)
+
+    async def _keep(self) -> None:
+        while True:
+            watch = wait_for_trouble(self.server, self._settings.stall_s)
+            self._vigil = asyncio.create_task(watch)
+            trouble = await self._vigil
+            self.death = trouble.to_error(self.server.log_path)
+            self._readiness = asyncio.create_task(self._restart(trouble, self.death))
+            await self._readiness
+
+    async def _restart(self, trouble: Trouble, error: ServerError) -> Endpoint:
+        """Start the server again until it is ready; raise the last error when that is given up."""
+        reason = trouble.reason
+        while True:
+            await asyncio.to_thread(stop, self.server, at_once=True)  # what is left of it
+            if not self._may_restart():
+                raise error
+            kept = self._put_log_aside()
+            if error is self.death:
+                self.death = trouble.to_error(kept)
+            try:
+                await self._start_again(reason)
+                endpoint = await ready.wait_until_ready(self.server, self._settings.timeout_s)
+            except ServerError as failure:
+                error, reason = failure, str(failure).splitlines()[0]
+            else:
+                self.death = None
+                return endpoint
+
+    def _may_restart(self) -> bool:
+        if len(self.restarts) < self._settings.max_restarts:
+            return True
+        return self._session.find(self.command) is not None  # another process has done it
+
+    async def _start_again(self, reason: str) -> None:
+        after_s = round(time.monotonic() - self.server.launched, 3)
+        try:
+            server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)
+        except ServerStartError:
+            self._count(Restart(reason, after_s))
+            raise
+        if server.was_reused:
+            log.info("serve     another process has started the server again")
+        else:
+            self._count(Restart(reason, after_s))
+        self.server = server
+
+    def _count(self, restart: Restart) -> None:
+        self.restarts.append(restart)
+        log.warning(
+            "serve     %s; starting it again (%d of %d)",
+            restart.reason,
+            len(self.restarts),
+            self._settings.max_restarts,
+        )
+
+    def _put_log_aside(self) -> Path:
+        """Return where the log is kept; a cause must not be found in the words of an older server."""
+        names = (self._log_path.with_suffix(f".{n}.log") for n in itertools.count(1))
+        kept = next(path for path in names if not path.exists())
+        if self._log_path.exists():
+            self._log_path.replace(kept)
+        return kept
 
 
 class Launches:
@@ -113,10 +255,12 @@ class Launches:
         self._session = session
         self._launches: dict[str, Launch] = {}
 
-    def get(self, commands: Sequence[Command], log_path: Path) -> tuple[Launch, bool]:
+    def get(
+        self, commands: Sequence[Command], settings: ServerConfig, log_path: Path
+    ) -> tuple[Launch, bool]:
         """Return the launch for these commands, and whether another job has asked for it before.
 
-        A server that could not start is not started again for the next job; one that has died
+        A server that could not start is not started again for the next job; one that was given up
         in use is.
 
         Raises:
@@ -125,5 +269,5 @@ class Launches:
         key = fingerprint(commands[0])
         if (known := self._launches.get(key)) is not None and not known.is_over:
             return known, True
-        self._launches[key] = Launch(self._session, commands, log_path)
+        self._launches[key] = Launch(self._session, commands, settings, log_path)
         return self._launches[key], False

@@ -1,4 +1,4 @@
-"""Is the server ready, is it still alive: asked over HTTP and of its process, never of its log."""
+"""Is the server ready: asked over HTTP and of its process, never of its log."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from synth.errors import ServerDied, ServerOutOfMemory, ServerStartError, ServerTimeout
+from synth.errors import ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.records import Endpoint
 from synth.server.hints import cause, hint, is_out_of_memory, tail
 from synth.server.lease import Server
@@ -38,7 +38,7 @@ async def wait_until_ready(server: Server, timeout_s: float) -> Endpoint:
                     f"the server was not ready within server.timeout_s={timeout_s:g}: raise it if "
                     "the log shows progress"
                 )
-                raise ServerTimeout(*_explain(message, server.log_path))
+                raise ServerTimeout(*explain(message, server.log_path))
             await asyncio.wait({probe}, timeout=_POLL_S)
         await probe
         return server.endpoint
@@ -47,28 +47,19 @@ async def wait_until_ready(server: Server, timeout_s: float) -> Endpoint:
         await asyncio.gather(probe, return_exceptions=True)
 
 
-async def watch(server: Server) -> None:
-    """Return never; raise :class:`ServerDied` when the server's process has ended."""
-    while True:
-        check_alive(server)
-        await asyncio.sleep(_POLL_S)
-
-
-def check_alive(server: Server) -> None:
-    """Return if the server's process runs.
-
-    Raises:
-        ServerDied: if it has ended.
-    """
-    if (code := server.poll()) is not None:
-        message = f"the server ended with code {code} while it was in use"
-        raise ServerDied(*_explain(message, server.log_path, code))
-
-
 async def is_ready(endpoint: Endpoint) -> bool:
     """Return whether the server is healthy and lists our model, and not somebody else's."""
     async with aiohttp.ClientSession(timeout=_PROBE) as http:
         return await _is_ready(http, endpoint)
+
+
+def explain(message: str, log_path: Path, code: int = 0) -> tuple[str, str, str]:
+    """Return what a :class:`ServerError` is made of: a message with its cause, the log, its end."""
+    text = tail(log_path, _LINES)
+    last = tail(log_path)
+    said = f"It said: {cause(text)}" if cause(text) else f"The end of its log:\n{last}"
+    parts = [f"{message}.", hint(text, code), said, f"\nAll of its log: {log_path}"]
+    return " ".join(filter(None, parts)), str(log_path), last
 
 
 async def _answer_of(endpoint: Endpoint) -> None:
@@ -96,12 +87,4 @@ async def _is_ready(http: aiohttp.ClientSession, endpoint: Endpoint) -> bool:
 def _start_error(code: int, log_path: Path) -> ServerStartError:
     message = f"the server ended with code {code} before it was ready"
     kind = ServerOutOfMemory if is_out_of_memory(tail(log_path, _LINES)) else ServerStartError
-    return kind(*_explain(message, log_path, code))
-
-
-def _explain(message: str, log_path: Path, code: int = 0) -> tuple[str, str, str]:
-    text = tail(log_path, _LINES)
-    last = tail(log_path)
-    said = f"It said: {cause(text)}" if cause(text) else f"The end of its log:\n{last}"
-    parts = [f"{message}.", hint(text, code), said, f"\nAll of its log: {log_path}"]
-    return " ".join(filter(None, parts)), str(log_path), last
+    return kind(*explain(message, log_path, code))

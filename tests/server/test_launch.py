@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -29,17 +30,22 @@ def ladder(limit, *sequences, switches=()):
 
 
 @pytest.fixture
+def settings(make_config):
+    return lambda **changes: replace(make_config().server, **{"timeout_s": 30, **changes})
+
+
+@pytest.fixture
 def session():
     with open_session() as session:
         yield session
 
 
 def wait(launch):
-    return asyncio.run(launch.wait_until_ready(30))
+    return asyncio.run(launch.wait_until_ready())
 
 
-def test_out_of_memory_steps_down_and_is_recorded(session, tmp_path, caplog):
-    launch = Launch(session, ladder(10, 32, 16, 8, 4), tmp_path / "server.log")
+def test_out_of_memory_steps_down_and_is_recorded(session, settings, tmp_path, caplog):
+    launch = Launch(session, ladder(10, 32, 16, 8, 4), settings(), tmp_path / "server.log")
     endpoint = wait(launch)
     assert endpoint == launch.server.endpoint
     assert launch.steps_down == ["max-num-seqs=32", "max-num-seqs=16"]
@@ -49,35 +55,37 @@ def test_out_of_memory_steps_down_and_is_recorded(session, tmp_path, caplog):
     assert "OutOfMemoryError" not in (tmp_path / "server.log").read_text()
 
 
-def test_end_of_the_ladder_is_the_error(session, tmp_path):
-    launch = Launch(session, ladder(1, 4, 2), tmp_path / "server.log")
+def test_end_of_the_ladder_is_the_error(session, settings, tmp_path):
+    launch = Launch(session, ladder(1, 4, 2), settings(), tmp_path / "server.log")
     with pytest.raises(ServerOutOfMemory, match="ran out of memory"):
         wait(launch)
     assert launch.steps_down == ["max-num-seqs=4"]
 
 
-def test_other_failures_do_not_step_down(session, tmp_path):
+def test_other_failures_do_not_step_down(session, settings, tmp_path):
     broken = ladder(99, 4, 2, switches=("--exit-at-start", "ImportError: no"))
-    launch = Launch(session, broken, tmp_path / "server.log")
+    launch = Launch(session, broken, settings(), tmp_path / "server.log")
     with pytest.raises(ServerStartError, match="ImportError: no"):
         wait(launch)
     assert launch.steps_down == []
 
 
-def test_server_that_hangs_is_gone_when_the_error_comes(session, tmp_path):
+def test_server_that_hangs_is_gone_when_the_error_comes(session, settings, tmp_path):
     child = tmp_path / "child"
     stubborn = ("--hang", "--ignore-sigterm", "--spawn-child", str(child))
-    launch = Launch(session, ladder(99, 4, switches=stubborn), tmp_path / "server.log")
+    launch = Launch(
+        session, ladder(99, 4, switches=stubborn), settings(timeout_s=2), tmp_path / "server.log"
+    )
     with pytest.raises(ServerTimeout):
-        asyncio.run(launch.wait_until_ready(2))
+        wait(launch)
     assert not is_running(int(child.read_text()))
 
 
-def test_smaller_server_that_runs_is_used_again(session, tmp_path):
+def test_smaller_server_that_runs_is_used_again(session, settings, tmp_path):
     rungs = ladder(10, 16, 8)
-    first = Launch(session, rungs, tmp_path / "a" / "server.log")
+    first = Launch(session, rungs, settings(), tmp_path / "a" / "server.log")
     wait(first)
-    second = Launch(session, rungs, tmp_path / "b" / "server.log")
+    second = Launch(session, rungs, settings(), tmp_path / "b" / "server.log")
     assert second.server.was_reused
     assert second.server.endpoint == first.server.endpoint
     assert second.command.takes == "max-num-seqs=8"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from synth.errors import ServerDied, ServerOutOfMemory, ServerStartError, ServerTimeout
+from synth.errors import ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.io import read_json
 from synth.server import lease, ready
 from synth.server.command import Command
@@ -76,11 +76,3 @@ def test_server_of_someone_else_is_not_ours(launch):
     other = replace(server, endpoint=replace(server.endpoint, model="synth-other"))
     with pytest.raises(ServerTimeout):
         wait(other, 1)
-
-
-def test_death_in_use_is_noticed(launch):
-    server = launch()
-    wait(server)
-    os.kill(read_json(server.folder / "state.json")["pid"], signal.SIGKILL)
-    with pytest.raises(ServerDied, match="code -9 while it was in use"):
-        asyncio.run(ready.watch(server))
