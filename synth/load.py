@@ -75,7 +75,7 @@ async def read_load(
 def parse_load(metrics: str) -> Load | None:
     """Return what a ``/metrics`` page says; None if it is not vLLM's.
 
-    Only the lines that count are parsed: 0.8 ms for a page of 145 kB, where all of it takes 32.
+    Only the lines that count are parsed: 0.3 ms for a real page of 55 kB, where all of it takes 13.
     """
     lines = [line for line in metrics.splitlines() if line.startswith(_LINES)]
     values: defaultdict[str, list[float]] = defaultdict(list)

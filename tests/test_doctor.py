@@ -74,6 +74,13 @@ def test_external_endpoint_is_asked(examine_stub, serve):
     assert ("does not answer" in down[0], down[1]) == (True, True)
 
 
+def test_each_external_endpoint_is_asked(make_config, serve, stub):
+    urls = f"[{serve().base_url},http://127.0.0.1:9/v1]"
+    findings = examine(make_config(*stub[:-2], "server=external", f"server.api_base={urls}"))
+    servers = [finding for finding in findings if finding.topic == "server"]
+    assert [finding.is_wrong for finding in servers] == [False, True]
+
+
 def test_port_that_speaks_no_http_does_not_answer(examine_stub):
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=greet_once, args=[server])
