@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from synth.config import ServerConfig
 from synth.errors import ServerDied, ServerError, ServerOutOfMemory, ServerStartError, ServerTimeout
 from synth.records import Endpoint
@@ -18,7 +20,7 @@ from synth.server import ready
 from synth.server.command import Command
 from synth.server.lease import Server, Session, fingerprint, stop
 from synth.server.report import Report, read_report
-from synth.server.watch import Trouble, wait_for_trouble
+from synth.server.watch import Trouble, says_unwell, wait_for_trouble
 
 log = logging.getLogger(__name__)
 
@@ -139,10 +141,14 @@ class Launch:
     async def look_after(self) -> ServerDied | None:
         """Return why the server is being started again or was given up, None if it lives.
 
-        A death that has just happened is waited for until it is noticed.
+        A death that has just happened is waited for until it is noticed, and so is that of a server
+        that says it is not well.
         """
-        if self._vigil is not None:
-            await asyncio.wait({self._vigil}, timeout=_NOTICED_S)
+        if (vigil := self._vigil) is not None:
+            async with aiohttp.ClientSession() as http:
+                await asyncio.wait({vigil}, timeout=_NOTICED_S)
+                while not vigil.done() and await says_unwell(self.server.endpoint, http):
+                    await asyncio.wait({vigil}, timeout=_NOTICED_S)
         return self.death
 
     async def read_report(self) -> Report:

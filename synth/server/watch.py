@@ -18,7 +18,9 @@ _POLL_S = 0.1
 _ASK_S = 5.0
 _N_SICK = 3
 """Times in a row that it has to say that it is not well before it is believed."""
+_ASK_SICK_S = 1.0
 _ANSWER_S = 10.0
+_HEALTH = aiohttp.ClientTimeout(total=5)
 
 
 @dataclass(frozen=True)
@@ -96,26 +98,31 @@ def look_at_process(server: Server) -> Trouble | None:
     return Trouble(f"the server ended with code {code} while it was in use", code)
 
 
-async def _wait_until_unwell(endpoint: Endpoint, stall_s: float) -> Trouble:
-    every_s, answer_s = min(_ASK_S, stall_s / 4), min(_ANSWER_S, stall_s)
-    patience, n_sick = Patience(stall_s, time.monotonic()), 0
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=answer_s)) as http:
-        while True:
-            n_sick = n_sick + 1 if await _says_unwell(endpoint, http) else 0
-            if n_sick == _N_SICK:
-                return Trouble("the server runs, but says that it is not well (/health)")
-            load = await read_load(endpoint, http, answer_s)
-            if patience.is_over(load, time.monotonic()):
-                return Trouble(_describe(load, stall_s))
-            await asyncio.sleep(every_s)
+async def says_unwell(endpoint: Endpoint, http: aiohttp.ClientSession) -> bool:
+    """Return whether the server answers that it is not well; no answer tells nothing.
 
-
-async def _says_unwell(endpoint: Endpoint, http: aiohttp.ClientSession) -> bool:
+    vLLM does so when one of its processes has died, for the seconds until it ends itself.
+    """
+    url = endpoint.base_url.removesuffix("/v1") + "/health"
     try:
-        async with http.get(endpoint.base_url.removesuffix("/v1") + "/health") as reply:
+        async with http.get(url, timeout=_HEALTH) as reply:
             return reply.status != 200
     except (aiohttp.ClientError, TimeoutError):
         return False
+
+
+async def _wait_until_unwell(endpoint: Endpoint, stall_s: float) -> Trouble:
+    every_s = min(_ASK_S, stall_s / 4)
+    patience, n_sick = Patience(stall_s, time.monotonic()), 0
+    async with aiohttp.ClientSession() as http:
+        while True:
+            n_sick = n_sick + 1 if await says_unwell(endpoint, http) else 0
+            if n_sick == _N_SICK:
+                return Trouble("the server runs, but says that it is not well (/health)")
+            load = await read_load(endpoint, http, min(_ANSWER_S, stall_s))
+            if patience.is_over(load, time.monotonic()):
+                return Trouble(_describe(load, stall_s))
+            await asyncio.sleep(min(every_s, _ASK_SICK_S) if n_sick else every_s)
 
 
 def _describe(load: Load | None, stall_s: float) -> str:
