@@ -1,58 +1,20 @@
 """Ask the model for pairs, chunk by chunk, many at a time."""
 
 import hashlib
-import statistics
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 from synth.client import Client, Completion, Connections
 from synth.config import Config
 from synth.errors import SynthError
-from synth.io import JsonlWriter
 from synth.pool import FailureBudget, map_bounded
 from synth.qa import Prompt, parse, reply_format, to_records
 from synth.records import Chunk, Endpoint, Failure, Pair, Request
 from synth.slots import Priority, Slots, Turn
+from synth.tally import Tally
 
 DEFAULT_CONCURRENCY = 64
 """Requests in flight to a server that does not say how many it takes; it queues what it can't."""
-
-
-@dataclass
-class Tally:
-    """What generation has cost so far; each answered request is a row of ``writer``."""
-
-    writer: JsonlWriter
-    requests: list[Request] = field(default_factory=list)
-    n_retries: int = 0
-
-    def add(self, request: Request) -> None:
-        """Count one answered request."""
-        self.writer.write(asdict(request))
-        self.requests.append(request)
-
-    def figures(self, n_pairs: int) -> dict[str, float]:
-        """Return counts, rates and latencies; rates are by the run's share of the server's time."""
-        server_s = sum(request.server_s for request in self.requests)
-        if not server_s:  # nobody counts what an external tool does
-            return {}
-        latencies_s = [request.latency_s for request in self.requests]
-        prompt_tokens = sum(request.prompt_tokens for request in self.requests)
-        cached_tokens = sum(request.cached_tokens for request in self.requests)
-        output_tokens = sum(request.output_tokens for request in self.requests)
-        return {
-            "n_requests": len(self.requests),
-            "n_retries": self.n_retries,
-            "n_cut_off": sum(request.finish_reason == "length" for request in self.requests),
-            "n_prompt_tokens": prompt_tokens,
-            "n_output_tokens": output_tokens,
-            "prefix_cache_hit_frac": cached_tokens / max(1, prompt_tokens),
-            "server_s": server_s,
-            "output_tokens_per_s": output_tokens / server_s,
-            "pairs_per_s": n_pairs / server_s,
-            "latency_median_s": statistics.median(latencies_s),
-            "latency_max_s": max(latencies_s),
-        }
 
 
 @dataclass(frozen=True)

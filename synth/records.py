@@ -4,7 +4,9 @@ document → chunk → pair. ``Chunk.start`` and ``Chunk.end`` count characters 
 document's text, so ``text[chunk.start:chunk.end]`` is the chunk, always.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,48 @@ class Usage:
     """Tokens of the prompt that it found in its prefix cache, if it says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An answered request for the chunk ``chunk_id``, whether there were pairs in it or not."""
+    """An answered request for the chunk ``chunk_id``, whether there were pairs in it or not.
+
+    A row of an older version lacks the fields with defaults.
+    """
 
     chunk_id: str
+    attempt: int = 0
+    """How often the chunk had been asked about before, with replies that gave too little."""
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
     finish_reason: str
+    queue_s: float = 0.0
+    """From when it was due until it was sent."""
     latency_s: float
+    """From when it was sent until its reply was there."""
     server_s: float
     """Its share of the server's time: :class:`synth.slots.Turn`."""
+    n_retries: int = 0
+    """How often it was sent again, after errors that may pass."""
+    is_stored: bool = False
+    """It was not sent: the reply was there. Tokens and seconds are those of when it was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What was said to the model and by it in one request, and when."""
+
+    chunk_id: str
+    messages: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+    """What was sent beside the messages; no secret is in it."""
+    reply: str
+    finish_reason: str
+    usage: Usage
+    began_s: float
+    """Seconds since 1970."""
+    latency_s: float
+    error: str | None = None
+    """Why there is no reply, or what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from synth import chunk, external
 from synth.config import Config
 from synth.errors import IngestError
 from synth.export import export
-from synth.generate import Lane, Tally, Task, generate
+from synth.generate import Lane, Task, generate
 from synth.ingest import ingest
 from synth.io import JsonlWriter, read_jsonl, read_text, write_text
 from synth.measure import measure_run
@@ -26,6 +26,7 @@ from synth.records import Chunk, Endpoint, Failure, Pair
 from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, REQUESTS, Salvage
 from synth.shared import Shared
 from synth.slots import Slots
+from synth.tally import Tally
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker
 
@@ -173,7 +174,9 @@ class Experiment:
         left = [piece for piece in self._chunks if piece.id not in before.answered]
         budget = FailureBudget(len(self._chunks), self._config.gen.max_failed_frac)
         with JsonlWriter(self._folder / REQUESTS) as requests:
-            tally = Tally(requests, list(before.requests))
+            tally = Tally(requests, cost=self._config.cost)
+            for request in before.requests:
+                tally.add(request, is_new=False)
             try:
                 with (
                     self._timed("generate"),
@@ -251,7 +254,7 @@ class Experiment:
             log.info(
                 "generate  %d requests, %d retries, %d cut off, %d output tokens (%.1f/s), "
                 "%.0f %% of the prompts in the prefix cache",
-                *(figures[name] for name in _TOLD),
+                *(figures.get(name, 0) for name in _TOLD),
                 100 * figures["prefix_cache_hit_frac"],
             )
         elif seconds := self.outcome.timings["generate_s"]:

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from synth.errors import BudgetExceeded
-from synth.generate import Lane, Tally, Task, generate, request_seed
+from synth.generate import Lane, Task, generate, request_seed
 from synth.io import JsonlWriter, read_jsonl
 from synth.pool import FailureBudget
 from synth.records import Chunk, Failure
 from synth.slots import Slots
+from synth.tally import Tally
 
 CHUNKS = [Chunk(f"d-{n}-{n + 1}", "d", n, n + 1, 1, f"{n}.txt") for n in range(12)]
 
@@ -25,7 +26,7 @@ def run(make_config, serve, tmp_path):
 
         async def collect():
             with JsonlWriter(tmp_path / "requests.jsonl") as writer:
-                tally = Tally(writer)
+                tally = Tally(writer, cost=config.cost)
                 stream = generate(task, endpoint, config, tally, Lane(Slots()))
                 return [result async for result in stream], tally
 

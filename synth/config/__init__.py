@@ -16,6 +16,7 @@ from synth.config.saved import (
 from synth.config.schema import (
     ChunkConfig,
     Config,
+    CostConfig,
     CurateConfig,
     ExportConfig,
     GenConfig,
@@ -29,6 +30,7 @@ from synth.config.schema import (
 __all__ = [
     "ChunkConfig",
     "Config",
+    "CostConfig",
     "CurateConfig",
     "ExportConfig",
     "GenConfig",

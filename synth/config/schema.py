@@ -244,6 +244,23 @@ class TrackingConfig:
     experiment: str = setting(
         "MLflow experiment that collects the runs", accepts=_is_text, expected="a name"
     )
+    traces: int = setting(
+        "how many calls of a run are kept as traces: prompt, reply, tokens, times; 0 = none",
+        least=0,
+    )
+
+
+@dataclass(kw_only=True)
+class CostConfig:
+    """Prices, in any currency; null = it costs nothing that is counted."""
+
+    gpu_hour: float | None = setting("price of one GPU for one hour of its time", least=0)
+    million_prompt_tokens: float | None = setting("price of 1,000,000 prompt tokens", least=0)
+    million_cached_tokens: float | None = setting(
+        "price of 1,000,000 prompt tokens from the prefix cache; null = as other prompt tokens",
+        least=0,
+    )
+    million_output_tokens: float | None = setting("price of 1,000,000 output tokens", least=0)
 
 
 @dataclass(kw_only=True)
@@ -278,6 +295,7 @@ class Config:
     curate: CurateConfig = field(default_factory=CurateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
 
     @property
     def docs_list(self) -> list[str]:
