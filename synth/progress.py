@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,10 +13,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -24,15 +28,40 @@ _label: ContextVar[str] = ContextVar("label", default="")
 _bars: ContextVar[Progress | None] = ContextVar("bars", default=None)
 
 
+class Bar:
+    """A line of the terminal: how much of something is done, and what there is to say of it."""
+
+    def __init__(self, progress: Progress, label: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=total, said="")
+
+    def __call__(self, n: int) -> None:
+        """Move on by ``n``."""
+        self._progress.advance(self._task, n)
+
+    def say(self, text: str) -> None:
+        """Show ``text`` behind the bar, in place of what stood there."""
+        self._progress.update(self._task, said=text)
+
+    def remove(self) -> None:
+        """Take the line away."""
+        self._progress.remove_task(self._task)
+
+
 @contextmanager
-def show_progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar (a spinner if ``total`` is None) and yield the function that moves it."""
+def show_progress(label: str, total: int | None) -> Iterator[Bar]:
+    """Show a bar (a spinner if ``total`` is None); call what is yielded to move it."""
     with _shared_or_own() as progress:
-        task = progress.add_task(_label.get() + label, total=total)
+        bar = Bar(progress, _label.get() + label, total)
         try:
-            yield lambda n: progress.advance(task, n)
+            yield bar
         finally:
-            progress.remove_task(task)
+            bar.remove()
+
+
+def has_bars() -> bool:
+    """Return whether bars can be seen: there is a terminal."""
+    return get_console().is_terminal
 
 
 @contextmanager
@@ -93,6 +122,19 @@ def make_log_handler() -> logging.Handler:
     return logging.StreamHandler(sys.stdout)
 
 
+class _SaidColumn(ProgressColumn):
+    """What a bar says; the end of it is cut where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        """Return it as one line."""
+        return Text(task.fields["said"], "progress.remaining", no_wrap=True, overflow="ellipsis")
+
+
+def _whole() -> Column:
+    """Return a column that is not made narrower."""
+    return Column(no_wrap=True)
+
+
 def _shared_or_own() -> AbstractContextManager[Progress]:
     shared = _bars.get()
     return _new_bars() if shared is None else nullcontext(shared)
@@ -101,11 +143,12 @@ def _shared_or_own() -> AbstractContextManager[Progress]:
 def _new_bars() -> Progress:
     console = get_console()
     return Progress(
-        SpinnerColumn(),
+        SpinnerColumn(table_column=_whole()),
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=_whole()),
+        TimeElapsedColumn(table_column=_whole()),
+        _SaidColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,

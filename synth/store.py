@@ -13,6 +13,8 @@ from filelock import FileLock
 
 from synth.config.files import conf_dir
 from synth.errors import TrackingError
+from synth.records import Call
+from synth.traces import write_call
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -51,14 +53,29 @@ class Store:
         self.client = client
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        self._began_s: float = run.info.start_time / 1000
         self._monitor = monitor
 
     def log_figures(self, figures: Iterable[Figure]) -> None:
         """Log figures."""
+        self._log(figures, lambda at: 0)
+
+    def log_points(self, figures: Iterable[Figure]) -> None:
+        """Log points of curves; their steps are the seconds since the run has begun.
+
+        MLflow's charts have steps below them, and a figure without one is shown as a bar.
+        """
+        self._log(figures, lambda at: max(1, round(at - self._began_s)))
+
+    def _log(self, figures: Iterable[Figure], step_of: Callable[[float], int]) -> None:
         from mlflow.entities import Metric
 
-        metrics = [Metric(name, value, int(at * 1000), 0) for name, value, at in figures]
+        metrics = [Metric(name, value, int(at * 1000), step_of(at)) for name, value, at in figures]
         self.client.log_batch(self.run_id, metrics=metrics)
+
+    def log_call(self, call: Call) -> None:
+        """Keep a call to the model as a trace."""
+        write_call(self.client.tracking_uri, self.experiment_id, self.run_id, call)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Log settings that were not logged before."""

@@ -4,8 +4,8 @@ All calls go through a worker thread: importing MLflow and opening its store tak
 which the server starts and documents are read. A tracker that fails is given up with a warning;
 it never loses data and never ends a run. Its error is raised when all else is done.
 
-Only :class:`mlflow.MlflowClient` is used: MLflow's own functions keep a current run and a current
-experiment for the process, and the jobs of a sweep run side by side.
+Only :class:`mlflow.MlflowClient` is used, and its like for traces: MLflow's own functions keep a
+current run and a current experiment for the process, and the jobs of a sweep run side by side.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 
 from synth.config import TrackingConfig
 from synth.errors import TrackingError
+from synth.records import Call
 from synth.store import Figure, RunInfo, Store, is_open, open_store, resolve_uri
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ class Tracker(Protocol):
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log figures, named ``stage/measure_unit``."""
+
+    def log_points(self, metrics: Mapping[str, float]) -> None:
+        """Log figures of this moment, which are points of curves and not among the metrics."""
+
+    def log_call(self, call: Call) -> None:
+        """Keep a call to the model, to be looked at."""
 
     def log_artifacts(self, folder: Path, below: str | None = None) -> None:
         """Copy the files of a folder, into the folder ``below`` if one is named."""
@@ -97,6 +104,12 @@ class SilentTracker:
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Remember the figures."""
         self.metrics |= metrics
+
+    def log_points(self, metrics: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def log_call(self, call: Call) -> None:
+        """Do nothing."""
 
     def log_artifacts(self, folder: Path, below: str | None = None) -> None:
         """Do nothing."""
@@ -161,6 +174,16 @@ class MlflowTracker:
         now = time.time()
         self._waiting.extend((name, value, now) for name, value in metrics.items())
         self._write(self._log_waiting)
+
+    def log_points(self, metrics: Mapping[str, float]) -> None:
+        """Log figures of this moment, which are points of curves and not among the metrics."""
+        now = time.time()
+        points = [(name, value, now) for name, value in metrics.items()]
+        self._write(lambda store: store.log_points(points))
+
+    def log_call(self, call: Call) -> None:
+        """Keep a call to the model, to be looked at."""
+        self._write(lambda store: store.log_call(call))
 
     def log_artifacts(self, folder: Path, below: str | None = None) -> None:
         """Copy the files of a folder, into the folder ``below`` if one is named."""

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 
 import mlflow
 import pytest
 
 from synth.config import TrackingConfig
 from synth.server.lease import find_port
-from synth.store import RunInfo, resolve_uri
+from synth.store import RunInfo, open_store, resolve_uri
 from synth.tracking import open_tracker
 from tests.conftest import _accepts, wait_until
 
@@ -60,6 +61,22 @@ def test_run_is_stored(config, tmp_path):
     assert run.data.tags["team"] == "docs"
     assert [file.path for file in client.list_artifacts(run_id)] == ["pairs.jsonl"]
     assert (tmp_path / "mlartifacts").is_dir()
+
+
+def test_points_are_curves_over_the_seconds_of_the_run(config):
+    store = open_store(config.uri, "exp", INFO)
+    began_s = stored(config)[1].info.start_time / 1000
+    store.log_points(("now", n, began_s + at) for n, at in enumerate((0.1, 5.2, 10.4)))
+    store.close("FINISHED")
+    points = stored(config)[0].get_metric_history(store.run_id, "now")
+    assert [(point.step, point.value) for point in points] == [(1, 0), (5, 1), (10, 2)]
+    assert points[1].timestamp == pytest.approx((began_s + 5.2) * 1000, abs=1)
+
+
+def test_points_are_no_results(config):
+    _, tracker = track(config, INFO, lambda tracker: tracker.log_points({"generate/now": 3}))
+    assert tracker.metrics == {}
+    assert stored(config)[1].data.metrics["generate/now"] == 3
 
 
 def test_run_that_was_made_and_not_noted_is_gone_on_with(config):
@@ -141,16 +158,24 @@ asyncio.run(main())
 
 
 WRITER = """
-import asyncio, sys
+import asyncio, sys, time
 from synth.config import TrackingConfig
+from synth.records import Call, Usage
 from synth.store import RunInfo
 from synth.tracking import open_tracker
 
 async def main():
-    config = TrackingConfig(kind="mlflow", uri=sys.argv[1], experiment="exp")
+    config = TrackingConfig(kind="mlflow", uri=sys.argv[1], experiment="exp", traces=25)
     async with open_tracker(config, RunInfo(sys.argv[2], {"number": sys.argv[2]})) as tracker:
         for n in range(25):
             tracker.log_metrics({f"m{n}": n, f"n{n}": n})
+            tracker.log_points({"now": n})
+            tracker.log_call(
+                Call(
+                    chunk_id=str(n), messages=[{"role": "user", "content": "?"}], parameters={},
+                    reply="!", finish_reason="stop", usage=Usage(), began_s=time.time(), latency_s=1
+                )
+            )
     assert tracker.error is None, tracker.error
 
 asyncio.run(main())
@@ -192,3 +217,7 @@ def test_many_who_log_at_once_lose_nothing(shared_store, config):
     assert sorted(run.data.params["number"] for run in runs) == ["0", "1", "2", "3"]
     assert all(wanted <= set(run.data.metrics) for run in runs)
     assert {run.info.status for run in runs} == {"FINISHED"}
+    traces = client.search_traces(locations=[experiment.experiment_id], include_spans=False)
+    assert Counter(trace.info.trace_metadata["mlflow.sourceRun"] for trace in traces) == {
+        run.info.run_id: 25 for run in runs
+    }
