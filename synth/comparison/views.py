@@ -18,7 +18,7 @@ _BESIDE = ("quality/support_frac", "quality/unique_frac", SPEED)
 """Columns beside the objective; with more of them the settings would be out of sight."""
 
 _MENU = "workflowType=machine_learning"
-"""Without it MLflow's menu is that for traces, of which there are none."""
+"""Without it MLflow's menu is that for traces, where no runs are compared."""
 
 
 @dataclass(frozen=True)
