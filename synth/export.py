@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.io import write_jsonl
+from synth.records import Pair
 
 Row = dict[str, Any]
 
@@ -27,18 +28,23 @@ def export(
 
 
 def _to_jsonl(pairs: Iterable[Row]) -> Iterator[Row]:
-    """``{"question", "answer"}``."""
+    """``{"question", "answer"}``, and what else the kind of the pairs asks for."""
     for pair in pairs:
-        yield {"question": pair["question"], "answer": pair["answer"]}
+        own = {name: value for name, value in pair.items() if name not in Pair.COLUMNS}
+        yield {"question": pair["question"], **own, "answer": pair["answer"]}
 
 
 def _to_chatml(pairs: Iterable[Row]) -> Iterator[Row]:
-    """``{"messages": [{"role", "content"}, …]}``, which TRL and OpenAI read."""
+    """``{"messages": [{"role", "content"}, …]}``, which TRL and OpenAI read.
+
+    The reasoning, where there is one, stands before the answer.
+    """
     for pair in pairs:
+        reply = "\n\n".join(filter(None, (pair.get("reasoning"), pair["answer"])))
         yield {
             "messages": [
                 {"role": "user", "content": pair["question"]},
-                {"role": "assistant", "content": pair["answer"]},
+                {"role": "assistant", "content": reply},
             ]
         }
 

@@ -260,7 +260,7 @@ class SyntheticDataKit:
         self.endpoint = self._launch.follow()  # it may have been started again
         if self._prepared is not None:
             self._write_config()
-        return [Pair(**row) for row in read_jsonl(run / "pairs.jsonl")]
+        return [Pair.from_row(row) for row in read_jsonl(run / "pairs.jsonl")]
 
     def _start(self) -> None:
         config = self._arguments.compose(_UNPREPARED)

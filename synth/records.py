@@ -6,7 +6,7 @@ document's text, so ``text[chunk.start:chunk.end]`` is the chunk, always.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,47 @@ class Chunk:
 class Pair:
     """A question and its answer, made from the chunk ``chunk_id``."""
 
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("id", "chunk_id", "chunk_ids", "doc_id", "question", "answer"),
+        *("score", "kept", "reasons"),
+    )
+    """Names of its row that are synth's own, those of later stages included."""
+
     id: str
     chunk_id: str
     doc_id: str
     question: str
     answer: str
+    chunk_ids: tuple[str, ...] = ()
+    """All chunks that it was made from, ``chunk_id`` first, where there are several."""
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else its kind asks for, such as ``reasoning``, by column."""
+
+    def row(self) -> dict[str, Any]:
+        """Return the pair as it stands in ``pairs.jsonl``."""
+        row: dict[str, Any] = {
+            "id": self.id,
+            "chunk_id": self.chunk_id,
+            "doc_id": self.doc_id,
+            "question": self.question,
+            "answer": self.answer,
+        }
+        if self.chunk_ids:
+            row["chunk_ids"] = list(self.chunk_ids)
+        return {**row, **self.fields}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the pair of a row."""
+        return cls(
+            row["id"],
+            row["chunk_id"],
+            row["doc_id"],
+            row["question"],
+            row["answer"],
+            tuple(row.get("chunk_ids", ())),
+            {name: value for name, value in row.items() if name not in cls.COLUMNS},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class Experiment:
                         if isinstance(result, Failure):
                             self._fail(result)
                             continue
-                        writer.write(*map(asdict, result))
+                        writer.write(*(pair.row() for pair in result))
                         self._count("n_pairs", len(result))
             finally:
                 self._log_generation(tally)

@@ -20,6 +20,14 @@ def test_chatml_holds_conversations(tmp_path):
     assert [(m["role"], m["content"]) for m in messages] == [("user", "Q1?"), ("assistant", "A1")]
 
 
+def test_own_columns_are_kept_and_the_reasoning_is_said(tmp_path):
+    pair = {**PAIRS[0], "chunk_ids": ["c", "d"], "reasoning": "R", "level": 3, "score": 8}
+    files = export(lambda: iter([pair]), ["jsonl", "chatml"], tmp_path)
+    row, conversation = (next(read_jsonl(path)) for path in files)
+    assert row == {"question": "Q1?", "reasoning": "R", "level": 3, "answer": "A1"}
+    assert conversation["messages"][1]["content"] == "R\n\nA1"
+
+
 def test_second_export_replaces_the_first(tmp_path):
     for _ in "ab":
         export(lambda: iter(PAIRS), list(FORMATS), tmp_path)
