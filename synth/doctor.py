@@ -31,7 +31,7 @@ from synth.memory import (
     vllm_build,
 )
 from synth.models import cache_dir, needs_hub, resolve_model
-from synth.qa import Prompt
+from synth.qa import Kind, describe_shortage
 from synth.server.command import build_command
 from synth.server.lease import find_port
 from synth.serving import check_flags
@@ -139,12 +139,20 @@ def _documents(config: Config) -> Iterator[Finding]:
 
 
 def _prompt(config: Config) -> Iterator[Finding]:
-    Prompt(config.qa)
+    Kind(config.qa)
     if config.qa.engine == "synthetic-data-kit":
         yield Finding("tool", f"synthetic-data-kit, by {find_program(config.qa)}")
     yield Finding(
-        "prompt", f"{config.qa.num_pairs} pairs a chunk, temperature {config.gen.temperature:g}"
+        "prompt",
+        f"{config.qa.kind}: {config.qa.num_pairs} pairs of {_chunks(config.qa.chunks)}, "
+        f"temperature {config.gen.temperature:g}",
     )
+    if shortage := describe_shortage(config):
+        yield Finding("prompt", shortage, is_wrong=True)
+
+
+def _chunks(number: int) -> str:
+    return "a chunk" if number == 1 else f"{number} chunks"
 
 
 def _model(config: Config, machine: Machine) -> Iterator[Finding]:

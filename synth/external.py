@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 
 from synth.config import Config, QaConfig
 from synth.errors import ConfigError, ReplyError, SynthError, ToolError
-from synth.io import read_json
+from synth.io import read_json, read_text
 from synth.models import cache_dir
 from synth.pool import FailureBudget
 from synth.process import ProcessGroup
-from synth.qa import to_records, whole_pairs
+from synth.qa import Kind
 from synth.records import Chunk, Endpoint, Failure, Pair
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,10 @@ async def generate(
     log.info("synthetic-data-kit takes no gen.structured, no gen.timeout_s and no seed")
     slots = config.gen.concurrency or min(endpoint.n_slots or MAX_PROCESSES, MAX_PROCESSES)
     shares = [chunks[number::slots] for number in range(min(slots, len(chunks)))]
+    kind = Kind(config.qa)
     with _at_work(shares, folder, tool, _environment(endpoint)) as processes:
         for number, chunk in enumerate(chunks):
-            result = await _attempt(chunk, folder, processes[number % slots])
+            result = await _attempt(chunk, kind, folder, processes[number % slots])
             yield result
             if isinstance(result, Failure):
                 budget.spend(result.detail)
@@ -135,10 +136,13 @@ def _at_work(
         yield processes
 
 
-async def _attempt(chunk: Chunk, folder: Path, process: ProcessGroup) -> list[Pair] | Failure:
+async def _attempt(
+    chunk: Chunk, kind: Kind, folder: Path, process: ProcessGroup
+) -> list[Pair] | Failure:
     try:
         output = await _await_output(folder, Path(chunk.path).stem, process)
-        pairs = to_records(chunk, whole_pairs(output.get("qa_pairs", [])))
+        items = kind.whole(output.get("qa_pairs", []))
+        pairs = kind.to_pairs([chunk], [read_text(folder / chunk.path)], items)
         if not pairs:
             raise ReplyError("synthetic-data-kit found no pair in the reply")
     except SynthError as error:

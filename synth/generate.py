@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from synth.client import Client, Completion, Connections
 from synth.config import Config
-from synth.errors import SynthError
+from synth.errors import ReplyError, SynthError
 from synth.pool import FailureBudget, map_bounded
-from synth.qa import Prompt, parse, reply_format, to_records
+from synth.qa import Kind
 from synth.records import Chunk, Endpoint, Failure, Pair, Request
 from synth.slots import Priority, Slots, Turn
 from synth.tally import Tally
@@ -58,7 +58,7 @@ async def generate(
     Raises:
         BudgetExceeded: if more chunks fail than the budget allows.
     """
-    prompt = Prompt(config.qa)
+    kind = Kind(config.qa)
     limit = count_slots(endpoint, config)
     client = Client(
         endpoint,
@@ -71,12 +71,17 @@ async def generate(
 
     async def ask(place: tuple[int, Chunk]) -> list[Pair]:
         position, chunk = place
+        texts = [task.read_chunk(chunk)]
         async with lane.slots.turn(lane.priority(position)) as turn:
             completion = await client.complete(
-                prompt.messages(task.read_chunk(chunk)), **_parameters(config, chunk)
+                kind.messages(texts, config.qa.num_pairs), **_parameters(config, kind, chunk)
             )
         tally.add(_request_of(chunk, completion, turn))
-        return to_records(chunk, parse(completion.text))
+        items = kind.parse(completion.text, is_cut_off=completion.finish_reason == "length")
+        if not items:
+            shown = f"the reply holds no pair: {completion.text[:200]!r}"
+            raise ReplyError(shown, completion.text)
+        return kind.to_pairs([chunk], texts, items)
 
     async with client:
         async for (_, chunk), result in map_bounded(ask, enumerate(task.chunks), limit=limit):
@@ -116,7 +121,7 @@ def _draw(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
-def _parameters(config: Config, chunk: Chunk) -> dict[str, object]:
+def _parameters(config: Config, kind: Kind, chunk: Chunk) -> dict[str, object]:
     parameters: dict[str, object] = {
         "temperature": config.gen.temperature,
         "top_p": config.gen.top_p,
@@ -124,7 +129,9 @@ def _parameters(config: Config, chunk: Chunk) -> dict[str, object]:
         "seed": request_seed(config.seed, chunk.id),
     }
     if config.gen.structured:
-        parameters["response_format"] = reply_format(config.qa.num_pairs, config.gen.max_tokens)
+        parameters["response_format"] = kind.reply_format(
+            config.qa.num_pairs, config.gen.max_tokens
+        )
     if config.model.chat_template_kwargs:
         parameters["chat_template_kwargs"] = config.model.chat_template_kwargs
     return parameters

@@ -20,7 +20,7 @@ from synth.ingest import find_documents
 from synth.loop import run_async
 from synth.models import Model, resolve_model
 from synth.place import Place, describe
-from synth.qa import Prompt
+from synth.qa import Kind
 from synth.record import Summary, hold, read_record
 from synth.records import Endpoint
 from synth.run import Experiment, Inputs
@@ -71,7 +71,7 @@ class Preparation:
             ConfigError: with what can't be run.
         """
         documents = find_documents(config.docs_list) if "ingest" in config.steps else []
-        Prompt(config.qa)  # a bad template is found before anything starts
+        Kind(config.qa)  # a bad template or schema is found before anything starts
         needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
         tool = find_tool(config.qa) if needs_tool else ()
         model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None

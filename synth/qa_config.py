@@ -14,7 +14,7 @@ import yaml
 
 from synth.config import Config, QaConfig
 from synth.io import write_text
-from synth.qa import CHARS_PER_TOKEN, Prompt
+from synth.qa import CHARS_PER_TOKEN, Kind
 from synth.records import Endpoint
 
 _TEXT_SLOT = "\0text\0"
@@ -151,11 +151,7 @@ def _as_format_string(config: QaConfig) -> str:
 
     There is one message to the model there. Literal braces are doubled.
     """
-    prompt = Prompt(config)
-    try:
-        filled = prompt.fill(_TEXT_SLOT, _NUMBER_SLOT)
-    except TypeError:  # it computes with the number
-        filled = prompt.fill(_TEXT_SLOT)
+    filled = Kind(config).fill(_TEXT_SLOT, _NUMBER_SLOT)
     filled = f"{config.system}\n\n{filled}".strip()
     doubled = filled.replace("{", "{{").replace("}", "}}")
     return doubled.replace(_TEXT_SLOT, "{text}").replace(_NUMBER_SLOT, "{num_pairs}")

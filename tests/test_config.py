@@ -25,6 +25,9 @@ TOOL = ["qa=synthetic-data-kit"]
         ("gen.top_p=0", "gen.top_p=0: expected a number, above 0 and at most 1"),
         ("gen.temperature=0.3,7", "gen.temperature=7: expected"),
         ("chunk.size=1.5", "chunk.size=1.5: expected a whole number, at least 8, or null"),
+        ("qa.kind='a b'", "qa.kind='a b': expected letters, digits, '-' and '_'"),
+        ("qa.chunks=17", "qa.chunks=17: expected a whole number, at least 1 and at most 16"),
+        ("qa.schema=3", "qa.schema=3: expected a mapping"),
         ("qa.num_pairs=null", "qa.num_pairs=None: expected a whole number"),
         ("steps=[fly]", "expected a list of serve, ingest, chunk"),
         ("name='a/b'", "name='a/b': expected letters"),
@@ -61,6 +64,7 @@ def test_bad_override_is_told(override, expected):
         "hydra/launcher=joblib",
         "++tags.team=docs",
         "server.engine_args={max-num-seqs: 8}",
+        "qa.schema.properties.level.type=string",
         "name=${model.name}",
         "~experiment",
         "experiment=null",
@@ -86,6 +90,12 @@ def test_all_problems_are_told_at_once():
         (["chunk.size=1900"], "together exceed model.max_seq_length=2048"),
         (["chunk=full", "gen.max_tokens=1000"], "leaves -80 tokens for a chunk"),
         (["qa.command=[tool]"], "only qa.engine=synthetic-data-kit"),
+        (["qa=multi_hop", "chunk.size=800"], r"2 chunks \(qa.chunks\) and reply \(512\) together"),
+        (
+            ["qa=cot", "qa.engine=synthetic-data-kit"],
+            "qa.kind=cot: synthetic-data-kit asks for the",
+        ),
+        ([*TOOL, "qa.chunks=2"], "qa.kind=qa: synthetic-data-kit asks for the question and answer"),
         ([*TOOL, "model=qwen4b"], "synthetic-data-kit can't send them"),
         ([*TOOL, "steps=[serve,ingest,chunk,generate]"], "needs 'serve' and 'config'"),
     ],
@@ -108,6 +118,7 @@ def test_door_checks_ranges_of_files(make_config):
 
 def test_chunk_size_is_what_fits(make_config):
     assert make_config("chunk=full").chunk_size == 2048 - 2 * 512 - 128
+    assert make_config("chunk=full", "qa=multi_hop").chunk_size == (2048 - 2 * 512 - 128) // 2
 
 
 def test_every_key_is_described():

@@ -46,6 +46,7 @@ def test_sound_configuration_has_nothing_to_mend(examine_stub):
         ),
         ("memory.cpu_kv_cache_gib=100000", "model", "memory.cpu_kv_cache_gib=100000"),
         ("qa=synthetic-data-kit qa.command=[/nowhere/sdk]", "prompt", "no such program"),
+        ("qa.num_pairs=50", "prompt", "gen.max_tokens=512 has room for 28"),
         ("qa.prompt='{{ text }} {{ nosuch }}'", "prompt", "nosuch"),
     ],
 )

@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from synth.config.describe import expected, is_mapping, settings, takes_null
-from synth.config.schema import STEPS, Config, Setting
+from synth.config.schema import STEPS, Config
+from synth.config.setting import Setting
 from synth.errors import ConfigError
 
 _NEEDS = {"chunk": "ingest", "config": "chunk", "generate": "chunk", "export": "generate"}
@@ -218,6 +219,11 @@ def _endpoint_problems(urls: Sequence[str]) -> Iterator[str]:
 def _tool_problems(config: Config) -> Iterator[str]:
     if "generate" in config.steps and not {"serve", "config"} <= set(config.steps):
         yield "steps: 'generate' with qa.engine=synthetic-data-kit needs 'serve' and 'config'"
+    if config.qa.schema or config.qa.chunks > 1:
+        yield (
+            f"qa.kind={config.qa.kind}: synthetic-data-kit asks for the question and answer of one "
+            "chunk only; choose qa=qa, or qa.engine=synth"
+        )
     if config.model.chat_template_kwargs:
         yield (
             "model.chat_template_kwargs: synthetic-data-kit can't send them; take each out "
@@ -227,7 +233,7 @@ def _tool_problems(config: Config) -> Iterator[str]:
 
 
 def _budget_problems(config: Config) -> Iterator[str]:
-    size, overlap = config.chunk_size, config.chunk.overlap
+    size, overlap, chunks = config.chunk_size, config.chunk.overlap, config.qa.chunks
     room = config.model.max_seq_length - config.gen.max_tokens
     if room <= 0:
         yield (
@@ -239,9 +245,10 @@ def _budget_problems(config: Config) -> Iterator[str]:
             f"gen.max_tokens={config.gen.max_tokens}: too long, max_seq_length − 2·max_tokens − 128"
             f" leaves {size} tokens for a chunk; lower it, or set chunk.size"
         )
-    elif size >= room:
+    elif size * chunks >= room:
+        several = f"{chunks} chunks (qa.chunks)" if chunks > 1 else "chunk"
         yield (
-            f"chunk.size={size}: chunk and reply ({config.gen.max_tokens}) together exceed "
+            f"chunk.size={size}: {several} and reply ({config.gen.max_tokens}) together exceed "
             f"model.max_seq_length={config.model.max_seq_length}"
         )
     elif overlap >= size:

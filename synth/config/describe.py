@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from synth.config.files import option_names
-from synth.config.schema import Config, Setting
+from synth.config.schema import Config
+from synth.config.setting import Setting
 
 _HELP = """\
 synth turns documents into question-answer pairs with a model that it serves itself.

@@ -4,65 +4,21 @@ A setting says what its type can't: meaning, unit, range. The check at the door 
 it from there, so a key is described once. There are no default values here: ``conf/`` has them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
+from synth.config.setting import (
+    are_urls_if_any,
+    is_file_name,
+    is_metric,
+    is_one_or_more_texts,
+    is_text,
+    is_word,
+    setting,
+)
 
 STEPS = ("serve", "ingest", "chunk", "config", "generate", "export")
 """The steps of a run in their order."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a key means and which values it takes; bounds are inclusive unless ``above`` is used."""
-
-    help: str
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] | None = None
-    accepts: Callable[[Any], bool] | None = None
-    expected: str = ""
-    """What ``accepts`` accepts, in words."""
-    secret: bool = False
-
-
-def setting(help: str, **rules: Any) -> Any:  # noqa: A002  (the field's standard term)
-    """Declare a key; ``rules`` are the fields of :class:`Setting`."""
-    spec = Setting(help, **rules)
-    return field(default=MISSING, repr=not spec.secret, metadata={"setting": spec})
-
-
-def _is_one_or_more_texts(value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return bool(items) and all(isinstance(item, str) and item.strip() for item in items)
-
-
-def _is_file_name(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_metric(value: Any) -> bool:
-    stage, _, measure = str(value).removeprefix("-").partition("/")
-    return stage.isidentifier() and measure.isidentifier()
-
-
-def _are_urls_if_any(value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return value is None or (_is_one_or_more_texts(value) and all(map(_is_url, items)))
-
-
-def _is_url(value: str) -> bool:
-    return value.startswith(("http://", "https://"))
 
 
 @dataclass(kw_only=True)
@@ -71,7 +27,7 @@ class ModelConfig:
 
     name: str = setting(
         "Hugging Face id, local folder, or bundled/smollm2",
-        accepts=_is_text,
+        accepts=is_text,
         expected="a Hugging Face id or a folder",
     )
     tokenizer: str | None = setting(
@@ -86,7 +42,7 @@ class ModelConfig:
     quantization: str | None = setting(
         "vLLM's name for how the weights are packed, such as bitsandbytes, fp8 or awq; null = what "
         "the model says",
-        accepts=_is_text,
+        accepts=is_text,
         expected="a name that vLLM knows, such as bitsandbytes",
     )
     token: str | None = setting(
@@ -131,7 +87,7 @@ class ServerConfig:
     api_base: Any = setting(
         "URL of a running OpenAI-compatible endpoint, with its /v1, or a list of them that share "
         "the requests",
-        accepts=_are_urls_if_any,
+        accepts=are_urls_if_any,
         expected="a URL such as http://127.0.0.1:8000/v1, a list of them, or null",
     )
     api_key: str | None = setting(
@@ -139,7 +95,7 @@ class ServerConfig:
     )
     model: str | None = setting("name to ask the endpoint for; null = the one that it lists")
     host: str = setting(
-        "address that the managed server listens on", accepts=_is_text, expected="an address"
+        "address that the managed server listens on", accepts=is_text, expected="an address"
     )
     port: int = setting("port of the managed server; 0 = any free one", least=0, most=65535)
     timeout_s: float = setting("longest wait until the server is ready, in seconds", above=0)
@@ -199,7 +155,11 @@ class GenConfig:
 class QaConfig:
     """What is asked for."""
 
-    kind: str = setting("qa = question and answer", choices=("qa",))
+    kind: str = setting(
+        "name of what is asked for, such as qa, cot or one of your own",
+        accepts=is_word,
+        expected="letters, digits, '-' and '_'",
+    )
     engine: str = setting(
         "who asks the model: synth, or Meta's synthetic-data-kit as a baseline",
         choices=("synth", "synthetic-data-kit"),
@@ -208,12 +168,29 @@ class QaConfig:
         "how to start synthetic-data-kit; null = version 0.0.5 of PyPI, by uv in an environment "
         "of its own"
     )
-    num_pairs: int = setting("pairs for each chunk", least=1, most=200)
+    num_pairs: int = setting("pairs of each chunk, or of so many as qa.chunks", least=1, most=200)
+    chunks: int = setting(
+        "chunks of one document that a request is about; text then holds them all", least=1, most=16
+    )
     system: str = setting("system prompt")
     prompt: str = setting(
-        "prompt; {{ text }} is the chunk, {{ num_pairs }} the number of pairs",
+        "prompt; {{ text }} is the chunk, {{ num_pairs }} the number of pairs, {{ texts }} a list of "
+        "the chunks where there are several",
         accepts=lambda value: isinstance(value, str) and "text" in value,
         expected="a Jinja template that uses {{ text }}",
+    )
+    schema: dict[str, Any] = setting(
+        "JSON schema of what one pair is made from, an object; {} = question and answer, two texts"
+    )
+    question: str = setting(
+        "the pair's question, from the schema's properties and what the prompt may use",
+        accepts=is_text,
+        expected="a Jinja template such as {{ question }}",
+    )
+    answer: str = setting(
+        "the pair's answer, likewise",
+        accepts=is_text,
+        expected="a Jinja template such as {{ answer }}",
     )
 
 
@@ -242,7 +219,7 @@ class TrackingConfig:
     kind: str = setting("mlflow, or none", choices=("mlflow", "none"))
     uri: str = setting("MLflow store; a relative sqlite path starts in the current folder")
     experiment: str = setting(
-        "MLflow experiment that collects the runs", accepts=_is_text, expected="a name"
+        "MLflow experiment that collects the runs", accepts=is_text, expected="a name"
     )
     traces: int = setting(
         "how many calls of a run are kept as traces: prompt, reply, tokens, times; 0 = none",
@@ -269,20 +246,20 @@ class Config:
 
     docs: Any = setting(
         "a file, a folder, a glob, or a list of them",
-        accepts=_is_one_or_more_texts,
+        accepts=is_one_or_more_texts,
         expected="a path or a list of paths",
     )
     steps: list[str] = setting("steps to run: " + ", ".join(STEPS), choices=STEPS)
     seed: int = setting("seed of every random choice", least=0, most=2**63 - 1)
     name: str = setting(
         "name of the run, part of its folder's name",
-        accepts=_is_file_name,
+        accepts=is_file_name,
         expected="letters, digits, '-', '_' and '.'",
     )
     tags: dict[str, Any] = setting("free tags for the tracker: {team: docs, …}")
     objective: str = setting(
         "metric that decides which job of a sweep is best; with a '-' before it the lowest is",
-        accepts=_is_metric,
+        accepts=is_metric,
         expected="a metric's name such as quality/usable_frac",
     )
     resume: str | None = setting("folder of a run or sweep to go on with, as it was configured")
@@ -306,8 +283,9 @@ class Config:
     def chunk_size(self) -> int:
         """Tokens of the longest chunk.
 
-        Source: Unsloth's ``chunk_data`` leaves room for two replies and 128 tokens of prompt.
+        Source: Unsloth's ``chunk_data`` leaves room for two replies and 128 tokens of prompt. What
+        is left is shared by the chunks of a request.
         """
         if self.chunk.size is not None:
             return self.chunk.size
-        return self.model.max_seq_length - 2 * self.gen.max_tokens - 128
+        return (self.model.max_seq_length - 2 * self.gen.max_tokens - 128) // self.qa.chunks

@@ -11,7 +11,7 @@ import yaml
 from synth.config import Config, flatten
 from synth.errors import ConfigError
 from synth.measure import RATIOS
-from synth.qa import Prompt
+from synth.qa import Kind
 
 OBJECTIVES = (
     *RATIOS,
@@ -89,4 +89,5 @@ def check_sweep(requests: Sequence[Request]) -> None:
 
 def _beginning(config: Config) -> tuple[object, ...]:
     chunk = replace(config.chunk, size=config.chunk_size)
-    return (config.docs_list, chunk, config.model, Prompt(config.qa).opening)
+    kind = Kind(config.qa)
+    return (config.docs_list, chunk, config.model, kind.n_chunks, kind.opening)

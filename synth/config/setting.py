@@ -1,0 +1,68 @@
+"""How a key is declared: its meaning, and the values that it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a key means and which values it takes; bounds are inclusive unless ``above`` is used."""
+
+    help: str
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] | None = None
+    accepts: Callable[[Any], bool] | None = None
+    expected: str = ""
+    """What ``accepts`` accepts, in words."""
+    secret: bool = False
+
+
+def setting(help: str, **rules: Any) -> Any:  # noqa: A002  (the field's standard term)
+    """Declare a key; ``rules`` are the fields of :class:`Setting`."""
+    spec = Setting(help, **rules)
+    return field(default=MISSING, repr=not spec.secret, metadata={"setting": spec})
+
+
+def is_one_or_more_texts(value: Any) -> bool:
+    """Return whether ``value`` is a text, or a list with one text or more."""
+    items = value if isinstance(value, list) else [value]
+    return bool(items) and all(isinstance(item, str) and item.strip() for item in items)
+
+
+def is_file_name(value: Any) -> bool:
+    """Return whether ``value`` is the name of a file without its folder."""
+    return (
+        isinstance(value, str)
+        and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    )
+
+
+def is_word(value: Any) -> bool:
+    """Return whether ``value`` is letters, digits, '-' and '_'."""
+    return isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
+
+
+def is_text(value: Any) -> bool:
+    """Return whether ``value`` is a text with more in it than white space."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_metric(value: Any) -> bool:
+    """Return whether ``value`` is the name of a metric, or that with a '-' before it."""
+    stage, _, measure = str(value).removeprefix("-").partition("/")
+    return stage.isidentifier() and measure.isidentifier()
+
+
+def are_urls_if_any(value: Any) -> bool:
+    """Return whether ``value`` is an address of the web, a list of them, or None."""
+    items = value if isinstance(value, list) else [value]
+    return value is None or (is_one_or_more_texts(value) and all(map(_is_url, items)))
+
+
+def _is_url(value: str) -> bool:
+    return value.startswith(("http://", "https://"))
