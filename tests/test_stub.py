@@ -6,35 +6,56 @@ import json
 import aiohttp
 import pytest
 
-SHARED = "The words of the question, {}."
+CONTENTS = [f"Question {n}" for n in range(200)]
 
 
 @pytest.fixture
-def ask(serve):
-    """Start a stub, ask it some questions at once, and return statuses and what was said."""
+def talk(serve):
+    """Start a stub and return what a conversation with it returns."""
 
-    def call(*switches, contents=("?",), times=1, **parameters):
-        endpoint = serve(*switches)
-
-        async def post(http, content):
-            body = {"model": "m", "messages": [{"role": "user", "content": content}]} | parameters
-            try:
-                async with http.post(f"{endpoint.base_url}/chat/completions", json=body) as reply:
-                    return reply.status, await reply.json(content_type=None)
-            except aiohttp.ClientError as error:
-                return 0, repr(error)
-
+    def call(conversation, *switches):
         async def run():
+            root = serve(*switches).base_url.removesuffix("/v1")
             headers = {"Authorization": "Bearer key"}
-            async with aiohttp.ClientSession(headers=headers) as http:
-                return [
-                    await asyncio.gather(*(post(http, content) for content in contents))
-                    for _ in range(times)
-                ]
+            async with aiohttp.ClientSession(root, headers=headers) as http:
+                return await conversation(http)
 
         return asyncio.run(run())
 
     return call
+
+
+@pytest.fixture
+def ask(talk):
+    """Ask some questions at once, as often as asked for; return statuses and replies."""
+
+    def call(*switches, contents=("?",), times=1, **parameters):
+        bodies = [
+            {"model": "m", "messages": [{"role": "user", "content": content}]} | parameters
+            for content in contents
+        ]
+
+        async def conversation(http):
+            return [
+                await asyncio.gather(*(post(http, body) for body in bodies)) for _ in range(times)
+            ]
+
+        return talk(conversation, *switches)
+
+    return call
+
+
+async def post(http, body):
+    try:
+        async with http.post("/v1/chat/completions", json=body) as reply:
+            return reply.status, await reply.json()
+    except aiohttp.ClientError as error:
+        return 0, repr(error)
+
+
+async def read_metrics(http):
+    async with http.get("/metrics") as reply:
+        return await reply.text()
 
 
 def text_of(reply):
@@ -44,9 +65,6 @@ def text_of(reply):
 def metric(page, name):
     (line,) = [line for line in page.splitlines() if line.startswith(f"vllm:{name}{{")]
     return float(line.split()[-1])
-
-
-CONTENTS = [SHARED.format(n) for n in range(200)]
 
 
 @pytest.mark.parametrize("kind", ["fail", "reset"])
@@ -82,26 +100,80 @@ def test_order_decides_nothing(ask):
     assert len({status for status, _ in one}) > 1
 
 
-def test_slots_are_few_and_taken_in_turn(serve):
-    async def run():
-        endpoint = serve("--max-num-seqs", "2", "--delay-s", "0.2")
-        root, headers = endpoint.base_url.removesuffix("/v1"), {"Authorization": "Bearer key"}
-        async with aiohttp.ClientSession(headers=headers) as http:
-            bodies = [{"messages": [], "seed": n} for n in range(6)]
-            tasks = [
-                asyncio.create_task(http.post(f"{root}/v1/chat/completions", json=body))
-                for body in bodies
-            ]
+def test_slots_are_few_and_the_others_wait(talk):
+    async def conversation(http):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(post(http, {"seed": n})) for n in range(6)]
             pages = []
             while not all(task.done() for task in tasks):
-                pages.append(await (await http.get(f"{root}/metrics")).text())
-                await asyncio.sleep(0.02)
-            return pages, await (await http.get(f"{root}/metrics")).text()
+                pages.append(await read_metrics(http))
+        return [*pages, await read_metrics(http)]
 
-    pages, last = asyncio.run(run())
+    pages = talk(conversation, "--max-num-seqs", "2", "--delay-s", "0.2")
     assert max(metric(page, "num_requests_running") for page in pages) == 2
     assert max(metric(page, "num_requests_waiting") for page in pages) == 4
-    made = [metric(page, "generation_tokens_total") for page in [*pages, last]]
+    made = [metric(page, "generation_tokens_total") for page in pages]
     assert made == sorted(made)
-    assert made[-1] == 6 * 50
-    assert metric(last, "request_queue_time_seconds_count") == 6
+    assert made[-1] == metric(pages[-1], "request_queue_time_seconds_count") * 50 == 300
+
+
+def test_default_reply_depends_on_the_request_alone(ask):
+    first, second = ask("--delay-s", "0.01", contents=["a", "b"], times=2)
+    assert first == second
+    assert text_of(first[0][1]) != text_of(first[1][1])
+    (pairs,) = json.loads(text_of(first[0][1])).values()
+    assert [pair["answer"] for pair in pairs] == [f"It is number {n}." for n in range(3)]
+    assert first[0][1]["usage"]["completion_tokens"] == 50
+
+
+def test_reply_has_the_texts_that_a_schema_wants(ask):
+    texts = {"question": {"type": "string"}, "reasoning": {"type": "string"}}
+    pair = {"properties": texts | {"rating": {"type": "number"}}, "required": [*texts, "rating"]}
+    schema = {"properties": {"pairs": {"type": "array", "items": pair}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "pairs", "schema": schema}}
+    (((_, reply),),) = ask("--num-pairs", "2", "--no-usage", response_format=wanted)
+    assert "usage" not in reply
+    assert [list(pair) for pair in json.loads(text_of(reply))["pairs"]] == [list(texts)] * 2
+
+
+@pytest.mark.parametrize(
+    ("switches", "message"),
+    [
+        (["--refuse-formats", "json_schema,json_object"], "response_format"),
+        (["--count-words", "--max-model-len", "2"], "your prompt contains 3 input tokens"),
+        (["--count-words", "--max-model-len", "9"], "you requested 11 tokens (3 in the messages"),
+    ],
+)
+def test_refusal_says_why(ask, switches, message):
+    wanted = {"max_tokens": 8, "response_format": {"type": "json_object"}}
+    (((status, reply),),) = ask(*switches, contents=["a b c"], **wanted)
+    assert status == 400
+    assert message in reply["error"]["message"]
+
+
+def test_trouble_comes_to_as_many_processes_as_asked_for(ask, tmp_path):
+    note = ("--trouble-note", str(tmp_path / "note"), "--trouble-times", "2")
+    switches = ("--exit-after-requests", "1", *note)
+    statuses = [[status for ((status, _),) in ask(*switches, times=2)] for _ in range(3)]
+    assert statuses == [[200, 0], [200, 0], [200, 200]]
+
+
+def test_hung_server_stays_healthy(talk):
+    async def conversation(http):
+        await post(http, {})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(post(http, {}), 0.3)
+        async with http.get("/health") as reply:
+            return reply.status, metric(await read_metrics(http), "generation_tokens_total")
+
+    assert talk(conversation, "--hang-after-requests", "1") == (200, 50)
+
+
+def test_failure_asks_to_wait_and_metrics_may_be_missing(talk):
+    async def conversation(http):
+        failed, page = await http.post("/v1/chat/completions", json={}), await http.get("/metrics")
+        async with failed, page:
+            return failed.status, failed.headers["Retry-After"], page.status
+
+    switches = ("--fail-frac", "1", "--retry-after-s", "3", "--no-metrics")
+    assert talk(conversation, *switches) == (503, "3", 404)

@@ -1,7 +1,8 @@
 """The engine beside others: ``scripts/bench generate``, on the stub; ``--real``, on a real vLLM.
 
 The stub holds each of 2,000 requests half a second and works on 256 at a time, so 512 requests a
-second are the ideal. In turn, round by round, it is asked by
+second are the ideal (2,000 fill the last of their half seconds in part: 500 can be reached). In
+turn, round by round, it is asked by
 
 - the whole engine, a ``python -m synth`` with an empty cache: requests, parsing, files. Its seconds
   are those of the step ``generate``;

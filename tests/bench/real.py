@@ -34,11 +34,10 @@ N_PROMPTS = 64
 N_IN_FLIGHT = 8
 MAX_TOKENS = 160
 PROMPT = (
-    "Text: {{ text }} Ask one question about the text and answer it, such as "
-    '{"pairs": [{"question": "What does a keeper of a lighthouse do in the course of a night?", '
-    '"answer": "The keeper lights the lamp at dusk, trims the wick every few hours, winds the clock '
-    "that turns the lens, writes down the wind and the ships that pass by, and puts out the lamp "
-    'when the sun has risen."}]} Reply with JSON only.'
+    "Text: {{ text }} Ask one short question about the text and answer it in a few words, such as "
+    '{"pairs": [{"question": "Which tide comes at the full moon and the new moon, when the sun and '
+    'the moon pull along one line?", "answer": "The spring tide, which has nothing to do with the '
+    'season."}]} Reply with JSON only.'
 )
 SETTINGS = [
     f"docs={samples_dir()}",
@@ -84,10 +83,9 @@ class Contest:
         own = ("model", "messages", "max_tokens")
         self._parameters = {name: value for name, value in bodies[0].items() if name not in own}
 
-    def engine(self, n_prompts: int = N_PROMPTS) -> tuple[float, int]:
-        """Return the output tokens, by the second and in all."""
-        outcome = self._run(self._url, n_prompts)
-        return outcome.n_output_tokens / outcome.seconds, outcome.n_output_tokens
+    def engine(self, n_prompts: int = N_PROMPTS) -> Outcome:
+        """Return what the whole engine has done."""
+        return self._run(self._url, n_prompts)
 
     def bench_serve(self) -> tuple[float, int]:
         """Return the output tokens, by the second and in all."""
@@ -131,11 +129,13 @@ def compare(folder: Path, rounds: int) -> None:
         ratios = []
         for number in range(rounds):
             bench, n_bench = contest.bench_serve()
-            engine, n_engine = contest.engine()
+            outcome = contest.engine()
+            engine = outcome.n_output_tokens / outcome.seconds
             ratios.append(engine / bench)
             print(
                 f"round {number + 1}: vllm bench serve {bench:.1f} tokens/s ({n_bench:,} in all), "
-                f"synth {engine:.1f} tokens/s ({n_engine:,}), ratio {ratios[-1]:.3f}",
+                f"synth {engine:.1f} tokens/s ({outcome.n_output_tokens:,}, {outcome.n_pairs} "
+                f"pairs), ratio {ratios[-1]:.3f}",
                 flush=True,
             )
     print(f"median ratio {statistics.median(ratios):.3f}; limit 0.95")
