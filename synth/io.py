@@ -7,9 +7,10 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 
 class JsonlWriter:
@@ -17,14 +18,12 @@ class JsonlWriter:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", newline="")
-        self.n_rows = 0
+        self._file = path.open("ab")
 
     def write(self, *rows: dict[str, Any]) -> None:
         """Write each object as one line; all of them at once, so that none comes without the rest."""
-        self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        self._file.write(b"".join(map(_line, rows)))
         self._file.flush()
-        self.n_rows += len(rows)
 
     def __enter__(self) -> Self:
         return self
@@ -46,11 +45,30 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write a whole JSON-lines file and return the number of rows."""
-    with JsonlWriter(path) as writer:
+    """Write a whole JSON-lines file atomically and return the number of rows."""
+    n_rows = 0
+    with replacing(path) as file:
         for row in rows:
-            writer.write(row)
-        return writer.n_rows
+            file.write(_line(row))
+            n_rows += 1
+    return n_rows
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` when all of it is written.
+
+    Readers see the old file or the new one, never half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_text(path: Path) -> str:
@@ -59,18 +77,12 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically: readers see the old file or the new one, never half of it.
+    """Write UTF-8 text atomically.
 
     A lone surrogate, which UTF-8 can't hold, raises ``UnicodeEncodeError``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        temporary.write_bytes(text.encode("utf-8"))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def link(source: Path, target: Path) -> None:
@@ -93,3 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read one JSON object."""
     value: dict[str, Any] = json.loads(read_text(path))
     return value
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
