@@ -14,6 +14,7 @@ SynthError (a RuntimeError)
 ├─ ReplyError         the model answered, but not in the agreed form
 ├─ ToolError          an external tool gave nothing for a chunk
 ├─ BudgetExceeded     too many items failed for the run to go on
+├─ StoreError         the store of replies can't be read or written
 └─ TrackingError      the tracker can't be reached or refused a call
 
 The two built-in bases are what Unsloth's SyntheticDataKit raises, so that what catches them goes on
@@ -120,6 +121,10 @@ class BudgetExceeded(SynthError):  # noqa: N818
         super().__init__(message)
 
 
+class StoreError(SynthError):
+    """The store of replies can't be read or written."""
+
+
 class TrackingError(SynthError):
     """The tracker can't be reached or refused a call."""
 
@@ -129,3 +134,6 @@ REPORTED = "reported"
 
 RETRYABLE: tuple[type[SynthError], ...] = (TransientError,)
 """What may be tried again with the same request; nothing else is."""
+
+OF_AN_ITEM: tuple[type[SynthError], ...] = (IngestError, ClientError, ReplyError, ToolError)
+"""What concerns one document, chunk or request, and becomes a row; all else ends the run."""

@@ -34,6 +34,8 @@ _USERS_ERRORS = (SynthError, HydraException, OmegaConfBaseException, yaml.YAMLEr
 
 def main() -> None:
     """Run the program on ``sys.argv`` and end the process with its exit code."""
+    if sys.argv[1:2] == ["replies"]:
+        sys.exit(_answer(lambda: _keep_house(sys.argv[2:])))
     is_doctor = sys.argv[1:2] == ["doctor"]
     line = read_command_line(sys.argv[2:] if is_doctor else sys.argv[1:])
     if not {"-h", "--help"}.isdisjoint(line.arguments):
@@ -83,6 +85,14 @@ def _examine(line: CommandLine) -> int:
         findings = examine(compose(line.overrides, config_dir=line.config_dir))
     tell(findings, console)
     return int(any(finding.is_wrong for finding in findings))
+
+
+def _keep_house(arguments: list[str]) -> None:
+    from rich import get_console
+
+    from synth.housekeeping import keep_house
+
+    keep_house(arguments, get_console())
 
 
 def _run_in_session() -> None:

@@ -91,7 +91,7 @@ class Failure:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Usage:
     """Tokens that the endpoint counted for one request."""
 
@@ -101,7 +101,21 @@ class Usage:
     """Tokens of the prompt that it found in its prefix cache, if it says so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
+class Reply:
+    """What the model said; ``finish_reason`` is ``length`` when it was cut off."""
+
+    text: str
+    finish_reason: str
+    usage: Usage
+    queue_s: float = 0.0
+    latency_s: float = 0.0
+    server_s: float = 0.0
+    n_retries: int = 0
+    """What it took, as in :class:`Request`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """An answered request for the chunk ``chunk_id``, whether there were pairs in it or not.
 
@@ -111,6 +125,7 @@ class Request:
     chunk_id: str
     attempt: int = 0
     """How often the chunk had been asked about before, with replies that gave too little."""
+    seed: int = 0
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -121,6 +136,8 @@ class Request:
     """From when it was sent until its reply was there."""
     server_s: float
     """Its share of the server's time: :class:`synth.slots.Turn`."""
+    n_items: int | None = None
+    """What could be read in its reply; None if that is not known."""
     n_retries: int = 0
     """How often it was sent again, after errors that may pass."""
     is_stored: bool = False

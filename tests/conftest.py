@@ -46,7 +46,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None
     for name in ("HF_TOKEN", "OPENAI_API_KEY", "SYNTH_SESSION", "SYNTH_SESSION_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # many short processes
-    monkeypatch.setenv("SYNTH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("SYNTH_CACHE", str(cache))
+    for file in cache.glob("replies.db*"):
+        file.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ synth turns documents into question-answer pairs with a model that it serves its
   python -m synth docs=manuals model=llama8b gen.temperature=0.5
   python -m synth -m chunk.size=512,1024 gen.temperature=0.3,0.7     (a sweep: every combination)
   python -m synth doctor docs=manuals model=llama8b                  (what fits, what is wrong)
+  python -m synth replies max_age_d=30                               (what is stored, and clean it)
 
 Groups: choose one option of each (group=option)
 {groups}
