@@ -1,96 +1,60 @@
-"""Requests to an OpenAI-compatible endpoint.
+"""Requests to OpenAI-compatible endpoints.
 
-Retries live here and nowhere else, and only for :data:`synth.errors.RETRYABLE`. aiohttp because
-its pool holds hundreds of connections: measured at 440 requests/s where httpx reached 31.
+Retries live here and nowhere else, and only of :class:`synth.errors.TransientError`. They are a loop of
+ours and no library's: whether a failure counts depends on how the endpoint does meanwhile, and a
+library took 0.2 ms of each request. aiohttp because its pool holds hundreds of connections: measured
+at 440 requests/s where httpx reached 31.
 """
 
+import asyncio
 import json
+import random
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from contextlib import asynccontextmanager, nullcontext, suppress
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
-from synth.errors import RETRYABLE, ClientError, ReplyError, RequestRejected, TransientError
-from synth.records import Endpoint, Usage
+from synth.errors import ClientError, ReplyError, RequestRejected, TransientError
+from synth.records import Endpoint, Reply, Usage
+from synth.slots import Priority, Station, Turn
+from synth.traffic import Traffic
 
-_backoff = wait_random_exponential(multiplier=0.5, max=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What the model said; ``finish_reason`` is ``length`` when it was cut off."""
-
-    text: str
-    finish_reason: str
-    usage: Usage
-
-
-Connections = aiohttp.TCPConnector
-"""Open connections that several clients use."""
-
-
-def open_connections(limit: int = 0) -> Connections:
-    """Return connections that are opened when they are needed, at most ``limit`` (0: any number).
-
-    They are to be closed; use them as an async context manager.
-    """
-    return aiohttp.TCPConnector(limit=limit)
+_LONGEST_BACKOFF_S = 30.0
+_LONGEST_PAUSE_S = 300.0
+"""An endpoint that asks for a longer one is asked again nevertheless."""
+_TOO_MANY = (429, 503)
 
 
 class Client:
-    """Asks one endpoint; use it as an async context manager."""
+    """Asks the endpoints of a :class:`synth.traffic.Traffic`, whichever is free."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        traffic: Traffic,
         *,
         timeout_s: float,
         max_retries: int,
-        max_connections: int,
-        connections: Connections | None = None,
+        concurrency: int | None = None,
     ) -> None:
-        """Ask ``endpoint``.
+        """Ask by ``traffic``.
 
         Args:
-            max_connections: of its own, if it has to open them.
-            connections: those of others that ask the same endpoint.
+            concurrency: most requests of this client in flight; None: what the endpoints take.
+            timeout_s: longest wait for one reply.
+            max_retries: tries after the first; those that tell of a server that is restarting, or
+                busy with other requests, are not counted.
         """
-        self._endpoint = endpoint
-        self._timeout_s = timeout_s
+        self._traffic = traffic
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=30)
         self._max_retries = max_retries
-        self._max_connections = max_connections
-        self._shared = connections
-        self.n_retries = 0
+        self._gate = asyncio.Semaphore(concurrency) if concurrency else nullcontext()
 
-    async def __aenter__(self) -> Self:
-        key = self._endpoint.api_key
-        self._http = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=30),
-            connector=self._shared or open_connections(self._max_connections),
-            connector_owner=self._shared is None,
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._http.close()
-
-    async def complete(self, messages: list[dict[str, str]], **parameters: Any) -> Completion:
+    async def complete(
+        self, messages: list[dict[str, str]], priority: Priority = (), **parameters: Any
+    ) -> Reply:
         """Ask for one chat completion; ``parameters`` go into the request's body.
 
         Raises:
@@ -98,46 +62,105 @@ class Client:
             RequestRejected: if the endpoint refused the request.
             ReplyError: if it answered with something that is no chat completion.
         """
-        body = {"model": self._endpoint.model, "messages": messages, **parameters}
-        reply = await self._call("POST", "/chat/completions", body)
-        try:
-            choice = reply["choices"][0]
-            return Completion(
-                text=choice["message"]["content"] or "",
-                finish_reason=choice.get("finish_reason") or "",
-                usage=_usage_of(reply.get("usage") or {}),
-            )
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ReplyError("the reply is no chat completion", json.dumps(reply)) from error
+        due, body = time.monotonic(), {"messages": messages, **parameters}
+        n_tries, n_left = 0, self._max_retries
+        while True:
+            n_tries += 1
+            try:
+                # The gate comes first: who waits there is behind those who have waited for longer.
+                async with self._gate, self._traffic.slots.turn(priority) as turn:
+                    attempt = _Try(turn, self._traffic)
+                    answer = await self._send(turn.station, body)
+            except TransientError as error:
+                is_free = await attempt.learn_from(error)
+                n_left -= not is_free
+                if n_left < 0:
+                    raise
+                await asyncio.sleep(_pause_s(error, n_tries, is_free=is_free))
+            else:
+                self._traffic.answered(turn)
+                return _reply_of(answer, turn, due, n_tries)
 
-    async def list_models(self) -> list[str]:
-        """Return the names of the models that the endpoint serves."""
-        reply = await self._call("GET", "/models")
-        try:
-            return [model["id"] for model in reply["data"]]
-        except (LookupError, TypeError) as error:
-            raise ReplyError("the reply is no list of models", json.dumps(reply)) from error
-
-    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        tries = AsyncRetrying(
-            retry=retry_if_exception_type(RETRYABLE),
-            stop=stop_after_attempt(self._max_retries + 1),
-            wait=_wait_s,
-            before_sleep=self._count_retry,
-            reraise=True,
+    async def _send(self, station: Station, body: dict[str, Any]) -> Any:
+        return await send(
+            self._traffic.http,
+            station.endpoint,
+            "/chat/completions",
+            body={"model": station.endpoint.model, **body},
+            wait=self._timeout,
         )
-        return await tries(self._send, method, self._endpoint.base_url + path, body)
 
-    async def _send(self, method: str, url: str, body: dict[str, Any] | None) -> Any:
-        async with _translated(url), self._http.request(method, url, json=body) as reply:
-            text = await reply.text(errors="replace")
-            if reply.status >= 400:
-                raise _refusal(reply, text, url)
-            return json.loads(text)
 
-    def _count_retry(self, state: RetryCallState) -> None:
-        del state
-        self.n_retries += 1
+class _Try:
+    """One time that a request is sent, and what its failure tells of the endpoint."""
+
+    def __init__(self, turn: Turn, traffic: Traffic) -> None:
+        self._turn, self._traffic = turn, traffic
+        self._endpoint = turn.station.endpoint
+        self._n_answered = turn.station.n_answered
+
+    async def learn_from(self, error: TransientError) -> bool:
+        """Return whether the failure is to cost no try; wait for a server that is started again.
+
+        It costs none when the server is another one now, or was busy with others of our requests.
+        """
+        station = self._turn.station
+        if error.status in _TOO_MANY:
+            self._traffic.refused(self._turn, min(error.retry_after_s or 0.0, _LONGEST_PAUSE_S))
+            is_alone = station.n_busy == 0 and station.n_answered == self._n_answered
+            return not is_alone
+        self._traffic.failed(self._turn)
+        return await self._traffic.renew(station, self._endpoint)
+
+
+def _pause_s(error: TransientError, n_tries: int, *, is_free: bool) -> float:
+    """Return how long to wait; where the server is new or the station pauses, that is enough."""
+    if (is_free and error.status not in _TOO_MANY) or error.retry_after_s is not None:
+        return 0.0
+    return random.uniform(0, min(_LONGEST_BACKOFF_S, 2.0 ** (n_tries - 2)))  # noqa: S311
+
+
+async def list_models(endpoint: Endpoint, timeout_s: float) -> list[str]:
+    """Return the names of the models that an endpoint serves.
+
+    Raises:
+        ClientError: if it does not answer.
+        ReplyError: if it answers with something else.
+    """
+    async with aiohttp.ClientSession() as http:
+        wait = aiohttp.ClientTimeout(total=timeout_s)
+        reply = await send(http, endpoint, "/models", wait=wait)
+    try:
+        return [model["id"] for model in reply["data"]]
+    except (LookupError, TypeError) as error:
+        raise ReplyError("the reply is no list of models", json.dumps(reply)) from error
+
+
+async def send(
+    http: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    path: str,
+    *,
+    wait: aiohttp.ClientTimeout,
+    body: dict[str, Any] | None = None,
+) -> Any:
+    """Send one request, once (POST if it has a body), and return the JSON of the reply.
+
+    Raises:
+        TransientError: if another try may succeed.
+        RequestRejected: if it can't.
+    """
+    url = endpoint.base_url + path
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+    method = "GET" if body is None else "POST"
+    async with (
+        _translated(url),
+        http.request(method, url, json=body, headers=headers, timeout=wait) as reply,
+    ):
+        text = await reply.text(errors="replace")
+        if reply.status >= 400:
+            raise _refusal(reply, text, url)
+        return json.loads(text)
 
 
 @asynccontextmanager
@@ -155,18 +178,39 @@ async def _translated(url: str) -> AsyncIterator[None]:
         raise TransientError(f"{url} answered with no JSON", url=url, status=200) from error
 
 
+def _reply_of(reply: Any, turn: Turn, due: float, n_tries: int) -> Reply:
+    try:
+        choice = reply["choices"][0]
+        return Reply(
+            text=choice["message"]["content"] or "",
+            finish_reason=choice.get("finish_reason") or "",
+            usage=_usage_of(reply.get("usage") or {}),
+            queue_s=turn.began - due,
+            latency_s=turn.latency_s,
+            server_s=turn.server_s,
+            n_retries=n_tries - 1,
+        )
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ReplyError("the reply is no chat completion", json.dumps(reply)) from error
+
+
 def _refusal(reply: aiohttp.ClientResponse, text: str, url: str) -> ClientError:
     message = f"{url} answered {reply.status}: {_message_in(text)}"
     if reply.status == 429 or reply.status >= 500:
-        wish = reply.headers.get("Retry-After", "")
+        pause_s = _seconds_of(reply.headers.get("Retry-After", ""))
         return TransientError(
-            message,
-            url=url,
-            status=reply.status,
-            body=text,
-            retry_after_s=float(wish) if wish.isdigit() else None,
+            message, url=url, status=reply.status, body=text, retry_after_s=pause_s
         )
     return RequestRejected(message, url=url, status=reply.status, body=text)
+
+
+def _seconds_of(wish: str) -> float | None:
+    """Return what a ``Retry-After`` wants: seconds, or a date."""
+    with suppress(ValueError):
+        return max(0.0, float(wish))
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(wish).timestamp() - time.time())
+    return None
 
 
 def _usage_of(usage: dict[str, Any]) -> Usage:
@@ -185,9 +229,3 @@ def _message_in(text: str) -> str:
         return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, LookupError, TypeError):
         return text[:300]
-
-
-def _wait_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    wish = error.retry_after_s if isinstance(error, TransientError) else None
-    return wish if wish is not None else _backoff(state)

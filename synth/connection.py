@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import asdict, replace
 from typing import Any
 
-from synth.client import Client
+from synth.client import list_models
 from synth.config import ServerConfig
 from synth.errors import ConfigError, RequestRejected, ServerError, TransientError
 from synth.memory import Expected
@@ -16,6 +16,7 @@ from synth.records import Endpoint
 from synth.server.launch import Launch
 from synth.server.report import KvCache, read_report
 from synth.tracking import Tracker
+from synth.traffic import Route
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Connection:
         self.facts: dict[str, Any] = {"kind": settings.kind}
         """What ``run.json`` says of the server."""
 
-    async def open(self) -> tuple[Endpoint, ...]:
+    async def open(self) -> Route:
         """Return the endpoints when they answer; of several external ones, when one of them does.
 
         Raises:
@@ -60,7 +61,7 @@ class Connection:
         if len(endpoints) > 1:
             self.facts["base_urls"] = [endpoint.base_url for endpoint in endpoints]
         self._is_open = True
-        return endpoints
+        return Route(endpoints, self.renew)
 
     async def renew(self, failed: Endpoint) -> Endpoint:
         """Return where to send again what broke off at ``failed``, when it can be sent.
@@ -168,15 +169,14 @@ async def ask_external(settings: ServerConfig) -> tuple[Endpoint, ...]:
 
 async def _ask_for_model(endpoint: Endpoint) -> str | TransientError:
     """Return the model to ask the endpoint for, or the error if it does not answer."""
-    async with Client(endpoint, timeout_s=30, max_retries=2, max_connections=1) as client:
-        try:
-            names = await client.list_models()
-        except TransientError as error:
-            return error
-        except RequestRejected:
-            if not endpoint.model:
-                raise
-            return endpoint.model  # it answers, though not to that
+    try:
+        names = await list_models(endpoint, timeout_s=30)
+    except TransientError as error:
+        return error
+    except RequestRejected:
+        if not endpoint.model:
+            raise
+        return endpoint.model  # it answers, though not to that
     if endpoint.model:
         return endpoint.model
     if len(names) != 1:

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,7 +87,7 @@ async def generate(
     endpoint: Endpoint,
     config: Config,
     budget: FailureBudget,
-) -> AsyncIterator[list[Pair] | Failure]:
+) -> AsyncGenerator[list[Pair] | Failure]:
     """Yield, for every chunk in order, its pairs or why there are none.
 
     Whatever ends the iteration, no process of the tool is left running.

@@ -1,28 +1,33 @@
-"""Ask the model for pairs, chunk by chunk, many at a time."""
+"""Ask the model for pairs, passage by passage, many at a time."""
 
-import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import itertools
+import random
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from synth.client import Client, Completion, Connections
-from synth.config import Config
-from synth.errors import ReplyError, SynthError
-from synth.pool import FailureBudget, map_bounded
-from synth.qa import Kind
-from synth.records import Chunk, Endpoint, Failure, Pair, Request
-from synth.slots import Priority, Slots, Turn
-from synth.tally import Tally
+from synth.ask import Desk, Passage, ask, draw
+from synth.config import QaConfig
+from synth.errors import IngestError, ReplyError, SynthError
+from synth.pool import FailureBudget, map_unordered
+from synth.records import Chunk, Failure, Pair
+from synth.slots import Priority
+from synth.traffic import MOST, Traffic
 
-DEFAULT_CONCURRENCY = 64
-"""Requests in flight to a server that does not say how many it takes; it queues what it can't."""
+_NEAR = 8
+"""Chunks before and behind one that may be asked about together with it: what is far away seldom
+has to do with it."""
 
 
 @dataclass(frozen=True)
 class Task:
     """Chunks that are to be asked about."""
 
-    chunks: Sequence[Chunk]
-    read_chunk: Callable[[Chunk], str]
+    read_chunks: Callable[[], Iterable[Chunk]]
+    """Returns all chunks of the run in their order, those of a document together."""
+    answered: Collection[str]
+    """Ids of those that have their pairs."""
+    read_text: Callable[[Chunk], str]
     """Returns a chunk's text; called when its request is due."""
     budget: FailureBudget
 
@@ -37,101 +42,81 @@ class Lane:
     others and looks slow. Jobs of a higher rank take what the others leave.
     """
 
-    slots: Slots
+    traffic: Traffic
     rank: int = 0
     number: int = 0
-    connections: Connections | None = None
 
     def priority(self, position: int) -> Priority:
         """Return when the request for the chunk at ``position`` is due: the lowest goes first."""
-        return (self.rank, position, _draw(f"{position}/{self.number}"))
+        return (self.rank, position, draw(f"{position}/{self.number}"))
 
 
-async def generate(
-    task: Task, endpoint: Endpoint, config: Config, tally: Tally, lane: Lane
-) -> AsyncIterator[list[Pair] | Failure]:
-    """Yield, for every chunk in order, its pairs or why there are none.
-
-    Args:
-        tally: counts as the replies come in.
+async def generate(task: Task, desk: Desk, lane: Lane) -> AsyncGenerator[list[Pair] | Failure]:
+    """Yield, for every chunk that has none yet, its pairs or why there are none, as they come.
 
     Raises:
         BudgetExceeded: if more chunks fail than the budget allows.
+        ServerError: if the managed server has died for good.
+        StoreError: if replies can't be kept.
     """
-    kind = Kind(config.qa)
-    limit = count_slots(endpoint, config)
-    client = Client(
-        endpoint,
-        timeout_s=config.gen.timeout_s,
-        max_retries=config.gen.max_retries,
-        max_connections=limit,
-        connections=lane.connections,
-    )
-    lane.slots.widen(limit)
 
-    async def ask(place: tuple[int, Chunk]) -> list[Pair]:
-        position, chunk = place
-        texts = [task.read_chunk(chunk)]
-        async with lane.slots.turn(lane.priority(position)) as turn:
-            completion = await client.complete(
-                kind.messages(texts, config.qa.num_pairs), **_parameters(config, kind, chunk)
+    async def make(place: tuple[int, list[Chunk]]) -> list[Pair]:
+        position, chunks = place
+        _check_number(chunks, desk.config.qa)
+        texts = [task.read_text(one) for one in chunks]
+        passage = Passage(chunks, texts, position, lane.priority(position))
+        pairs = desk.kind.to_pairs(chunks, texts, await ask(passage, desk))
+        if not pairs:
+            raise ReplyError("qa.question and qa.answer make no text of what the reply holds")
+        return pairs
+
+    passages = (
+        (position, chunks)
+        for position, chunks in enumerate(group(task.read_chunks(), desk.kind.n_chunks))
+        if chunks[0].id not in task.answered
+    )
+    concurrency = desk.config.gen.concurrency
+    # What is answered has yet to be stored and read, while the next ones stand ready.
+    limit = 2 * concurrency if concurrency else MOST
+    async with aclosing(map_unordered(make, passages, limit=limit)) as results:
+        async for (_, chunks), result in results:
+            made = _failure(chunks[0], result) if isinstance(result, SynthError) else result
+            yield made
+            if isinstance(made, Failure):
+                task.budget.spend(made.detail)
+
+
+def group(chunks: Iterable[Chunk], n_chunks: int) -> Iterator[list[Chunk]]:
+    """Yield each chunk with ``n_chunks - 1`` others that are near in its document, drawn by its id.
+
+    Where a document has not so many, the chunk comes with all that there are.
+    """
+    if n_chunks == 1:
+        for chunk in chunks:
+            yield [chunk]
+        return
+    near = max(_NEAR, n_chunks)
+    for _, found in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
+        document = list(found)
+        for number, chunk in enumerate(document):
+            before, after = (
+                document[max(0, number - near) : number],
+                document[number + 1 : number + 1 + near],
             )
-        tally.add(_request_of(chunk, completion, turn))
-        items = kind.parse(completion.text, is_cut_off=completion.finish_reason == "length")
-        if not items:
-            shown = f"the reply holds no pair: {completion.text[:200]!r}"
-            raise ReplyError(shown, completion.text)
-        return kind.to_pairs([chunk], texts, items)
-
-    async with client:
-        async for (_, chunk), result in map_bounded(ask, enumerate(task.chunks), limit=limit):
-            tally.n_retries = client.n_retries
-            if isinstance(result, SynthError):
-                yield Failure(chunk.id, "generate", type(result).__name__, str(result))
-                task.budget.spend(str(result))
-            else:
-                yield result
+            others = before + after
+            draws = random.Random(draw(chunk.id))  # noqa: S311  (to be repeated)
+            drawn = draws.sample(others, min(n_chunks - 1, len(others)))
+            yield [chunk, *sorted(drawn, key=lambda one: one.start)]
 
 
-def count_slots(endpoint: Endpoint, config: Config) -> int:
-    """Return the requests that a run may have in flight."""
-    return config.gen.concurrency or endpoint.n_slots or DEFAULT_CONCURRENCY
+def _failure(chunk: Chunk, error: SynthError) -> Failure:
+    return Failure(chunk.id, "generate", type(error).__name__, str(error))
 
 
-def _request_of(chunk: Chunk, completion: Completion, turn: Turn) -> Request:
-    usage = completion.usage
-    return Request(
-        chunk_id=chunk.id,
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
-        finish_reason=completion.finish_reason,
-        latency_s=round(turn.latency_s, 4),
-        server_s=round(turn.server_s, 6),
-    )
-
-
-def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:
-    """Return the seed of one request: the same run asks the same chunk in the same way."""
-    return _draw(f"{run_seed}/{chunk_id}/{attempt}")
-
-
-def _draw(text: str) -> int:
-    """Return a number of 31 bits that is the same for the same text."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
-
-
-def _parameters(config: Config, kind: Kind, chunk: Chunk) -> dict[str, object]:
-    parameters: dict[str, object] = {
-        "temperature": config.gen.temperature,
-        "top_p": config.gen.top_p,
-        "max_tokens": config.gen.max_tokens,
-        "seed": request_seed(config.seed, chunk.id),
-    }
-    if config.gen.structured:
-        parameters["response_format"] = kind.reply_format(
-            config.qa.num_pairs, config.gen.max_tokens
+def _check_number(chunks: list[Chunk], qa: QaConfig) -> None:
+    if len(chunks) < qa.chunks:
+        raise IngestError(
+            f"qa.kind={qa.kind} is about {qa.chunks} chunks of a document, and this one has "
+            f"{len(chunks)}: lower chunk.size or qa.chunks",
+            chunks[0].doc_id,
         )
-    if config.model.chat_template_kwargs:
-        parameters["chat_template_kwargs"] = config.model.chat_template_kwargs
-    return parameters

@@ -6,33 +6,34 @@ run's record (``run.json``), its tracker, its server.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synth.client import Connections
 from synth.config import Config
 from synth.connection import Connection
 from synth.errors import ConfigError
 from synth.external import find_tool
 from synth.generate import Lane
+from synth.harvest import Asking
 from synth.ingest import find_documents
 from synth.loop import run_async
-from synth.models import Model, resolve_model
+from synth.models import Model, cache_dir, resolve_model
 from synth.place import Place, describe
-from synth.qa import Kind
+from synth.qa import Kind, describe_shortage
 from synth.record import Summary, hold, read_record
-from synth.records import Endpoint
+from synth.replies import NAME, Replies
 from synth.run import Experiment, Inputs
 from synth.salvage import Salvage, salvage
 from synth.server.launch import Launch, Launches
 from synth.server.lease import Session, link_log
 from synth.serving import Serving, plan_serving
 from synth.shared import Shared
-from synth.slots import Slots
 from synth.store import ui_command
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker, Worker, open_tracker
+from synth.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,10 @@ class Surroundings:
 
     session: Session
     launches: Launches
-    slots: Slots = field(default_factory=Slots)
-    connections: Connections | None = None
-    """To the server that the jobs share; None: each has its own."""
+    traffic: Traffic | None = None
+    """Of the jobs that share a server; None: the job's own."""
+    replies: Replies | None = None
+    """What all jobs may use that reuse replies; None: the job opens it."""
     shared: Shared = field(default_factory=Shared)
     worker: Worker | None = None
     """The thread that writes to the tracker's store; None: one of the job's own."""
@@ -157,28 +159,54 @@ class Job:
         tracker: Tracker,
         place: Place | None,
     ) -> None:
+        if "generate" in self.config.steps and (shortage := describe_shortage(self.config)):
+            log.warning("generate  %s", shortage)
         launch, is_shared = self._launch(summary.folder, around)
         connection = Connection(self.config.server, launch, tracker, is_shared=is_shared)
         summary.server = connection.facts
-        inputs = Inputs(
-            config=self.config,
-            documents=self.documents,
-            load_tokenizer=lambda: self._load_tokenizer(around.shared),
-            connect=lambda: _open_first(connection),
-            tool=self.tool,
-            lane=_lane(around, place),
-            shared=around.shared,
-            before=before,
-            save=lambda: summary.write("RUNNING"),
-        )
-        experiment = Experiment(inputs, summary.folder, tracker)
-        summary.outcome = experiment.outcome
         try:
-            await connection.guard(experiment.run())
-            await connection.report_use()
+            async with self._asking(summary.folder, around, place) as asking:
+                inputs = Inputs(
+                    config=self.config,
+                    documents=self.documents,
+                    load_tokenizer=lambda: self._load_tokenizer(around.shared),
+                    connect=connection.open,
+                    asking=asking,
+                    shared=around.shared,
+                    before=before,
+                    save=lambda: summary.write("RUNNING"),
+                )
+                experiment = Experiment(inputs, summary.folder, tracker)
+                summary.outcome = experiment.outcome
+                await connection.guard(experiment.run())
+                await connection.report_use()
         finally:
             if launch is not None:
                 link_log(launch.server, summary.folder / "server.log")
+
+    @asynccontextmanager
+    async def _asking(
+        self, folder: Path, around: Surroundings, place: Place | None
+    ) -> AsyncIterator[Asking]:
+        """Open what requests go out with, unless it is shared with other jobs."""
+        async with AsyncExitStack() as stack:
+            traffic = around.traffic
+            if traffic is None:
+                traffic = await stack.enter_async_context(Traffic())
+            replies = around.replies if self.config.gen.reuse else None
+            if replies is None:
+                own = folder / f".{NAME}"
+                path = cache_dir() / NAME if self.config.gen.reuse else own
+                replies = stack.enter_context(Replies(path))
+            rank, number = (place.rank, place.number) if place else (0, 0)
+            yield Asking(
+                Lane(traffic, rank, number),
+                replies,
+                self.serving.answerer if self.serving else "",
+                self.tool,
+                self.serving.n_gpus if self.serving else 0,
+            )
+        (folder / f".{NAME}").unlink(missing_ok=True)  # the run is complete
 
     def _launch(self, folder: Path, around: Surroundings) -> tuple[Launch | None, bool]:
         if self.serving is None:
@@ -241,16 +269,6 @@ async def refuse(
         with summary.recorded():
             summary.mlflow_run_id = await tracker.run_id()
             raise error
-
-
-async def _open_first(connection: Connection) -> Endpoint:
-    return (await connection.open())[0]
-
-
-def _lane(around: Surroundings, place: Place | None) -> Lane:
-    if place is None:
-        return Lane(around.slots)
-    return Lane(around.slots, place.rank, place.number, around.connections)
 
 
 async def _note_run_id(summary: Summary, tracker: Tracker) -> None:

@@ -5,15 +5,22 @@ resampling the documents that the chunks are of. docs/measures.md says what each
 what it does not see.
 """
 
+import hashlib
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from synth.io import read_jsonl, read_text, write_jsonl
 
 NAME = "figures.jsonl"
+
+Row = dict[str, Any]
 
 RATIOS: Mapping[str, tuple[str, str]] = {
     "quality/usable_frac": ("n_usable", "n_asked"),
@@ -50,20 +57,15 @@ def measure_run(folder: Path, num_pairs: int) -> dict[str, float]:
         folder: of the run.
         num_pairs: pairs that each chunk was asked for.
     """
-    rows = measure(folder, num_pairs)
-    (folder / NAME).unlink(missing_ok=True)
-    write_jsonl(folder / NAME, rows)
-    return metrics_of(rows)
+    totals = dict.fromkeys(_COLUMNS, 0.0)
 
+    def counted() -> Iterator[Row]:
+        for row in measure(folder, num_pairs):
+            for column in _COLUMNS:
+                totals[column] += row[column]
+            yield row
 
-def read_figures(folder: Path) -> list[dict[str, Any]]:
-    """Return the figures that a run has written; none if it has not."""
-    return list(_rows(folder / NAME))
-
-
-def metrics_of(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the ratios over all chunks; one without a denominator is left out."""
-    totals = {column: sum(row[column] for row in rows) for column in _COLUMNS}
+    write_jsonl(folder / NAME, counted())
     return {
         name: totals[above] / totals[below]
         for name, (above, below) in RATIOS.items()
@@ -71,29 +73,36 @@ def metrics_of(rows: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def measure(folder: Path, num_pairs: int) -> list[dict[str, Any]]:
-    """Return one row for each chunk: its id, its place in its document, the sums of its figures."""
-    chunks = {row["id"]: row for row in _rows(folder / "chunks.jsonl")}
-    sums: dict[str, dict[str, float]] = {
-        chunk_id: {**dict.fromkeys(_COLUMNS, 0), "n_chunks": 1, "n_asked": num_pairs}
-        for chunk_id in chunks
-    }
-    for failure in _rows(folder / "failures.jsonl"):
-        if failure["stage"] == "generate" and failure["id"] in sums:
-            sums[failure["id"]]["n_failed"] += 1
-    for request in _rows(folder / "requests.jsonl"):
-        _add_request(sums[request["chunk_id"]], request)
-    asked: set[str] = set()
-    last, words = "", set[str]()
-    for pair in _rows(folder / "pairs.jsonl"):
-        chunk = chunks[pair["chunk_id"]]
-        if chunk["id"] != last:  # the pairs of a chunk stand together
-            last, words = chunk["id"], set(words_of(read_text(folder / chunk["path"])))
-        _add_pair(sums[chunk["id"]], pair, words, asked)
-    return [
-        {"chunk_id": chunk_id, **{name: chunks[chunk_id][name] for name in _PLACE}, **row}
-        for chunk_id, row in sums.items()
-    ]
+def read_figures(folder: Path) -> list[dict[str, Any]]:
+    """Return the figures that a run has written; none if it has not."""
+    return list(_rows(folder / NAME))
+
+
+def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
+    """Yield one row for each chunk: its id, its place in its document, the sums of its figures.
+
+    The files of the run are in the order of the chunks (:mod:`synth.order`), so they are read side
+    by side, and none of them is held in memory.
+    """
+    is_new = _mark_new(folder / "pairs.jsonl")
+    pairs_of = _ByChunk(_rows(folder / "pairs.jsonl"), "chunk_id")
+    requests_of = _ByChunk(_rows(folder / "requests.jsonl"), "chunk_id")
+    failures_of = _ByChunk(
+        (row for row in _rows(folder / "failures.jsonl") if row["stage"] == "generate"), "id"
+    )
+    n_seen = 0
+    for chunk, paths in _chunks(folder):
+        sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
+        sums["n_failed"] = len(failures_of.take(chunk["id"]))
+        for request in requests_of.take(chunk["id"]):
+            _add_request(sums, request)
+        if pairs := pairs_of.take(chunk["id"]):
+            about = pairs[0].get("chunk_ids", [chunk["id"]])
+            words = {word for one in about for word in words_of(read_text(folder / paths[one]))}
+            for pair in pairs:
+                _add_pair(sums, pair, words, is_new=bool(is_new[n_seen]))
+                n_seen += 1
+        yield {"chunk_id": chunk["id"], **{name: chunk[name] for name in _PLACE}, **sums}
 
 
 def words_of(text: str) -> list[str]:
@@ -120,12 +129,10 @@ def _add_request(row: dict[str, float], request: Mapping[str, Any]) -> None:
 
 
 def _add_pair(
-    row: dict[str, float], pair: Mapping[str, str], chunk_words: set[str], asked: set[str]
+    row: dict[str, float], pair: Mapping[str, str], chunk_words: set[str], *, is_new: bool
 ) -> None:
     question, answer = words_of(pair["question"]), words_of(pair["answer"])
-    key = " ".join(question)
-    is_new, is_asking = key not in asked, is_question(pair["question"])
-    asked.add(key)
+    is_asking = is_question(pair["question"])
     support = support_of(pair["answer"], chunk_words)
     is_usable = is_asking and is_new and support >= SUPPORTED and question != answer
     row["n_pairs"] += 1
@@ -135,6 +142,55 @@ def _add_pair(
     row["support"] += support
     row["question_words"] += len(question)
     row["answer_words"] += len(answer)
+
+
+def _chunks(folder: Path) -> Iterator[tuple[Row, dict[str, str]]]:
+    """Yield each chunk with the files of those that its pairs may be about: its document's.
+
+    Where every pair is about one chunk only, no other is looked up and none is kept.
+    """
+    first = next(_rows(folder / "pairs.jsonl"), {})
+    rows = _rows(folder / "chunks.jsonl")
+    if "chunk_ids" not in first:
+        yield from ((row, {row["id"]: row["path"]}) for row in rows)
+        return
+    for _, document in itertools.groupby(rows, key=lambda row: row["doc_id"]):
+        chunks = list(document)
+        paths = {chunk["id"]: chunk["path"] for chunk in chunks}
+        yield from ((chunk, paths) for chunk in chunks)
+
+
+class _ByChunk:
+    """Rows in the order of the chunks, taken chunk by chunk."""
+
+    def __init__(self, rows: Iterable[Row], column: str) -> None:
+        self._groups = itertools.groupby(rows, key=lambda row: row[column])
+        self._next: tuple[str, list[Row]] | None = None
+        self._advance()
+
+    def take(self, chunk_id: str) -> list[Row]:
+        """Return the rows of the chunk, of which there may be none."""
+        if self._next is None or self._next[0] != chunk_id:
+            return []
+        rows = self._next[1]
+        self._advance()
+        return rows
+
+    def _advance(self) -> None:
+        group = next(self._groups, None)
+        self._next = None if group is None else (group[0], list(group[1]))
+
+
+def _mark_new(path: Path) -> npt.NDArray[np.bool_]:
+    """Return for each pair whether it is the first with its question; 17 bytes for each."""
+    digests = np.fromiter((_digest(words_of(row["question"])) for row in _rows(path)), np.uint64)
+    is_new = np.zeros(len(digests), dtype=bool)
+    is_new[np.unique(digests, return_index=True)[1]] = True
+    return is_new
+
+
+def _digest(words: list[str]) -> int:
+    return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest(), "big")
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

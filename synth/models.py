@@ -1,6 +1,7 @@
 """Where a model and its tokenizer come from: bundled, a local folder, or the Hugging Face hub."""
 
 import errno
+import hashlib
 import importlib.util
 import logging
 import os
@@ -101,6 +102,16 @@ def download(model: Model) -> None:
                 break
     if model.tokenizer_source != model.source and not _is_path(model.tokenizer_source):
         _snapshot(model.tokenizer_source, "model.tokenizer", model, _SMALL_FILES)
+
+
+def identify(model: Model) -> str:
+    """Return the model's name with its commit on the hub, or with a digest of its folder's state."""
+    config = _fetch(model.source, "config.json", "model.name", model)
+    if not _is_path(model.source):
+        return f"{model.source}@{config.parent.name[:12]}"  # …/snapshots/<commit>/config.json
+    files = sorted(path for path in config.parent.iterdir() if path.is_file())
+    state = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return f"{model.source}@{hashlib.sha256(repr(state).encode()).hexdigest()[:12]}"
 
 
 def cache_dir() -> Path:

@@ -1,54 +1,79 @@
 """A bounded concurrent map over items of which some may fail."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from itertools import islice
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
-from synth.errors import BudgetExceeded, SynthError
+from synth.errors import OF_AN_ITEM, BudgetExceeded, SynthError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def map_bounded(
+async def map_unordered(
     function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
-) -> AsyncIterator[tuple[Item, Result | SynthError]]:
-    """Yield each item with its result, in the order of the items, at most ``limit`` at work.
+) -> AsyncGenerator[tuple[Item, Result | SynthError]]:
+    """Yield each item with its result, as they come, at most ``limit`` at work.
 
-    A :class:`SynthError` of one item becomes its result; any other exception ends the map. Items
-    are taken from the iterable as they are needed, at most ``2 · limit`` ahead of what is yielded.
-    Whatever ends the iteration, no task is left behind.
+    An error of one item (:data:`synth.errors.OF_AN_ITEM`) becomes its result; any other exception
+    ends the map. Items are taken from the iterable when they are needed, and no more are at work
+    than are taken away. Whatever ends the iteration, no task is left behind.
     """
-    slots = asyncio.Semaphore(limit)
-
-    async def attempt(item: Item) -> Result | SynthError:
-        async with slots:
-            try:
-                return await function(item)
-            except SynthError as error:
-                return error
-
-    source = iter(items)
-    window: deque[tuple[Item, asyncio.Task[Result | SynthError]]] = deque()
+    crew = _Crew(function, iter(items), limit)
+    crew.grow()
     try:
-        while True:
-            free = 2 * limit - len(window)
-            window.extend(
-                (item, asyncio.create_task(attempt(item))) for item in islice(source, free)
-            )
-            if not window:
-                return
-            item, task = window[0]
-            result = await task
-            window.popleft()
-            yield item, result
+        while crew.n_at_work:
+            entry = await crew.done.get()
+            if isinstance(entry, Exception):
+                raise entry
+            if entry is None:
+                crew.n_at_work -= 1
+            else:
+                yield entry
     finally:
-        tasks = [task for _, task in window]
-        for task in tasks:
+        await crew.dismiss()
+
+
+class _Crew(Generic[Item, Result]):
+    """Tasks that take items until there are none left."""
+
+    def __init__(
+        self, function: Callable[[Item], Awaitable[Result]], items: Iterator[Item], limit: int
+    ) -> None:
+        self._function, self._items, self._limit = function, items, limit
+        self._tasks: list[asyncio.Task[None]] = []
+        self.n_at_work = 0
+        self.done: asyncio.Queue[tuple[Item, Result | SynthError] | Exception | None]
+        self.done = asyncio.Queue(limit)
+        """Results; None for each task that has ended, or what ended it."""
+
+    def grow(self) -> None:
+        """Begin one more task, if there may be one."""
+        if len(self._tasks) < self._limit:
+            self.n_at_work += 1
+            self._tasks.append(asyncio.create_task(self._work()))
+
+    async def dismiss(self) -> None:
+        """End all tasks."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        end = None
+        try:
+            for item in self._items:
+                self.grow()
+                await self.done.put((item, await self._attempt(item)))
+        except Exception as error:  # noqa: BLE001  (raised where the results are taken)
+            end = error
+        await self.done.put(end)
+
+    async def _attempt(self, item: Item) -> Result | SynthError:
+        try:
+            return await self._function(item)
+        except OF_AN_ITEM as error:
+            return error
 
 
 class FailureBudget:

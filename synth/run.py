@@ -1,13 +1,14 @@
 """One experiment: the steps in their order, over the files of one run's folder.
 
 Documents are read and cut while the server starts; it is waited for only when it is needed. All
-that a step makes is in the run's folder before the next one begins.
+that a step makes is in the run's folder before the next one begins. What there is much of is read
+from there again as it is needed, and not kept.
 """
 
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,26 +16,22 @@ from synth import chunk, external
 from synth.config import Config
 from synth.errors import IngestError
 from synth.export import export
-from synth.generate import Lane, Task, generate
+from synth.harvest import Asking, Harvest
 from synth.ingest import ingest
 from synth.io import JsonlWriter, read_jsonl, read_text, write_text
 from synth.measure import measure_run
-from synth.pool import FailureBudget
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
-from synth.records import Chunk, Endpoint, Failure, Pair
-from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, REQUESTS, Salvage
+from synth.records import Chunk, Failure
+from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, Salvage
 from synth.shared import Shared
-from synth.slots import Slots
-from synth.tally import Tally
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker
+from synth.traffic import Route
 
 log = logging.getLogger(__name__)
 
 COUNTS = ("n_documents", "n_chunks", "n_pairs", "n_failures")
-
-_TOLD = ("n_requests", "n_retries", "n_cut_off", "n_output_tokens", "output_tokens_per_s")
 
 
 @dataclass
@@ -54,11 +51,9 @@ class Inputs:
     config: Config
     documents: Sequence[Path]
     load_tokenizer: Callable[[], Tokenizer]
-    connect: Callable[[], Awaitable[Endpoint]]
-    """Returns the endpoint when it is ready for requests."""
-    tool: Sequence[str] = ()
-    """Starts synthetic-data-kit, if that is the engine."""
-    lane: Lane = field(default_factory=lambda: Lane(Slots()))
+    connect: Callable[[], Awaitable[Route]]
+    """Returns where requests may go when they can be answered there."""
+    asking: Asking
     shared: Shared = field(default_factory=Shared)
     before: Salvage = field(default_factory=Salvage)
     """What earlier attempts have left."""
@@ -74,12 +69,11 @@ class Experiment:
         self._config = inputs.config
         self._folder = folder
         self._tracker = tracker
-        self._endpoint: Endpoint | None = None
-        self._chunks = list(inputs.before.chunks)
+        self._route: Route | None = None
+        self._longest = 0
         self._documents = {document.id: document for document in inputs.before.documents}
         self.outcome = Outcome(steps=list(inputs.before.steps))
         self._count("n_documents", len(self._documents))
-        self._count("n_chunks", len(self._chunks))
         self._count("n_pairs", inputs.before.n_pairs)
         self._count("n_failures", inputs.before.n_failures)
 
@@ -90,19 +84,20 @@ class Experiment:
             SynthError: what stops a run; failures of single items are rows of a file instead.
         """
         steps = set(self._config.steps)
-        with JsonlWriter(self._folder / FAILURES) as self._failures:
-            if "ingest" in steps:
-                self._ingest()
-            if "chunk" in steps:
-                self._chunk()
-            if "serve" in steps:
-                await self._serve()
-            if "config" in steps:
-                self._write_config()
-            if "generate" in steps:
-                await self._generate()
-            if "export" in steps:
-                self._export()
+        with JsonlWriter(self._folder / FAILURES):
+            pass  # it is there, even if there is nothing to say
+        if "ingest" in steps:
+            self._ingest()
+        if "chunk" in steps:
+            self._chunk()
+        if "serve" in steps:
+            await self._serve()
+        if "config" in steps:
+            self._write_config()
+        if "generate" in steps:
+            await self._generate()
+        if "export" in steps:
+            self._export()
 
     def _ingest(self) -> None:
         paths = self._inputs.documents
@@ -139,71 +134,56 @@ class Experiment:
                 for piece, text in self._cut(advance):
                     write_text(self._folder / piece.path, text)
                     writer.write(asdict(piece))
-                    self._chunks.append(piece)
-                    self._count("n_chunks", 1)
-        tokens = sum(piece.n_tokens for piece in self._chunks)
-        self._complete("chunk", {"chunks": len(self._chunks), "tokens": tokens})
+        n_tokens = 0
+        for piece in self._read_chunks():
+            self._count("n_chunks", 1)
+            n_tokens += piece.n_tokens
+            self._longest = max(self._longest, piece.end - piece.start)
+        self._complete("chunk", {"chunks": self.outcome.counts["n_chunks"], "tokens": n_tokens})
 
     def _cut(self, advance: Callable[[int], None]) -> Iterator[tuple[Chunk, str]]:
         config, tokenizer = self._config, self._inputs.load_tokenizer()
+        n_chunks = 0
         for document in self._documents.values():
             text = read_text(self._folder / document.text_path)
             for piece in chunk.cut(
                 document, text, tokenizer, size=config.chunk_size, overlap=config.chunk.overlap
             ):
-                if len(self._chunks) == config.chunk.limit:
+                if n_chunks == config.chunk.limit:
                     return
+                n_chunks += 1
                 yield piece, text[piece.start : piece.end]
             advance(1)
 
     async def _serve(self) -> None:
         with self._timed("serve"), show_progress("wait for the server", None):
-            self._endpoint = await self._inputs.connect()
+            self._route = await self._inputs.connect()
         self._complete("serve", {})
 
     def _write_config(self) -> None:
         layout = Layout(self._folder / external.QA_CONFIG, self._folder / "data")
-        longest = max((piece.end - piece.start for piece in self._chunks), default=0)
+        endpoint = self._route.endpoints[0] if self._route else None
         with self._timed("config"):
-            write_qa_config(self._config, self._endpoint, layout, longest)
+            write_qa_config(self._config, endpoint, layout, self._longest)
 
     async def _generate(self) -> None:
-        if self._endpoint is None:
-            self._endpoint = await self._inputs.connect()
-        before = self._inputs.before
-        left = [piece for piece in self._chunks if piece.id not in before.answered]
-        budget = FailureBudget(len(self._chunks), self._config.gen.max_failed_frac)
-        with JsonlWriter(self._folder / REQUESTS) as requests:
-            tally = Tally(requests, cost=self._config.cost)
-            for request in before.requests:
-                tally.add(request, is_new=False)
-            try:
-                with (
-                    self._timed("generate"),
-                    show_progress("generate pairs", len(self._chunks)) as advance,
-                    JsonlWriter(self._folder / PAIRS) as writer,
-                ):
-                    advance(len(self._chunks) - len(left))
-                    async for result in self._ask(Task(left, self._read_chunk, budget), tally):
-                        advance(1)
-                        if isinstance(result, Failure):
-                            self._fail(result)
-                            continue
-                        writer.write(*(pair.row() for pair in result))
-                        self._count("n_pairs", len(result))
-            finally:
-                self._log_generation(tally)
+        route = self._route or await self._inputs.connect()
+        harvest = Harvest(
+            config=self._config,
+            folder=self._folder,
+            asking=self._inputs.asking,
+            tracker=self._tracker,
+            fail=self._fail,
+            n_pairs=self._inputs.before.n_pairs,
+        )
+        try:
+            with self._timed("generate"):
+                n_chunks = self.outcome.counts["n_chunks"]
+                await harvest.gather(route, self._inputs.before, n_chunks)
+        finally:
+            self.outcome.counts["n_pairs"] = harvest.n_pairs
         self._tracker.log_metrics(measure_run(self._folder, self._config.qa.num_pairs))
-        self._complete("generate", {"pairs": self.outcome.counts["n_pairs"]})
-
-    def _ask(self, task: Task, tally: Tally) -> AsyncIterator[list[Pair] | Failure]:
-        assert self._endpoint is not None
-        config, inputs = self._config, self._inputs
-        if config.qa.engine == "synthetic-data-kit":
-            return external.generate(
-                task.chunks, self._folder, inputs.tool, self._endpoint, config, task.budget
-            )
-        return generate(task, self._endpoint, config, tally, inputs.lane)
+        self._complete("generate", {"pairs": harvest.n_pairs})
 
     def _export(self) -> None:
         with self._timed("export"):
@@ -214,12 +194,13 @@ class Experiment:
             )
         self._complete("export", {"files": len(self._config.export.formats)})
 
-    def _read_chunk(self, piece: Chunk) -> str:
-        return read_text(self._folder / piece.path)
+    def _read_chunks(self) -> Iterator[Chunk]:
+        return (Chunk(**row) for row in read_jsonl(self._folder / CHUNKS))
 
     def _fail(self, failure: Failure) -> None:
         log.warning("%s: %s %s", failure.stage, failure.id, failure.detail)
-        self._failures.write(asdict(failure))
+        with JsonlWriter(self._folder / FAILURES) as writer:
+            writer.write(asdict(failure))
         self._count("n_failures", 1)
 
     def _count(self, name: str, n: int) -> None:
@@ -246,17 +227,3 @@ class Experiment:
         if step not in self.outcome.steps:
             self.outcome.steps.append(step)
         self._inputs.save()
-
-    def _log_generation(self, tally: Tally) -> None:
-        n_pairs = self.outcome.counts["n_pairs"]
-        figures = tally.figures(n_pairs)
-        if figures:
-            log.info(
-                "generate  %d requests, %d retries, %d cut off, %d output tokens (%.1f/s), "
-                "%.0f %% of the prompts in the prefix cache",
-                *(figures.get(name, 0) for name in _TOLD),
-                100 * figures["prefix_cache_hit_frac"],
-            )
-        elif seconds := self.outcome.timings["generate_s"]:
-            figures = {"pairs_per_s": n_pairs / seconds}
-        self._tracker.log_metrics({f"generate/{name}": n for name, n in figures.items()})

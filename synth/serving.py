@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from synth.config import Config, check_config
 from synth.errors import ConfigError
 from synth.memory import Machine, Plan, describe_plan, make_plan
-from synth.models import Model, cache_dir, download
+from synth.models import Model, cache_dir, download, identify
 from synth.server.command import Command, build_command, engine_args, program
 from synth.server.flags import known_flags, unknown_flags
+from synth.tally import count_gpus
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ class Serving:
     """The run's configuration, with the length that the plan has settled."""
     commands: Sequence[Command]
     """What to launch, and then what to try when memory runs out."""
+    answerer: str = ""
+    """The model, and all of its settings that decide what it answers."""
+    n_gpus: int = 0
 
     def adapt(self, config: Config) -> "Serving":
         """Return the same server for a run with the same model, memory and server settings.
@@ -31,7 +35,7 @@ class Serving:
         """
         config = replace(config, model=self.config.model)
         check_config(config)
-        return Serving(config, self.commands)
+        return replace(self, config=config)
 
 
 def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
@@ -47,7 +51,8 @@ def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
     for line in describe_plan(plan, machine):
         log.info(line)
     download(model)
-    return Serving(config, commands)
+    n_gpus = 0 if machine.is_cpu_build else count_gpus(config)
+    return Serving(config, commands, _describe_answerer(config, model, plan), n_gpus)
 
 
 def check_flags(config: Config, env: Mapping[str, str]) -> None:
@@ -65,6 +70,19 @@ def check_flags(config: Config, env: Mapping[str, str]) -> None:
     known = known_flags(program(config), env, cache_dir())
     if known and (problems := unknown_flags(given, known)):
         raise ConfigError(problems)
+
+
+def _describe_answerer(config: Config, model: Model, plan: Plan) -> str:
+    settings = {
+        "dtype": plan.dtype,
+        "tokenizer": config.model.tokenizer,
+        "quantization": config.model.quantization,
+        "float8_kv_cache": config.memory.float8_kv_cache or None,
+        **engine_args(config),
+        "command": config.server.command,
+    }
+    told = [f"{name}={value}" for name, value in settings.items() if value is not None]
+    return " ".join([identify(model), *told])
 
 
 def _shorten(config: Config, plan: Plan) -> Config:

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from synth.config import Config, CostConfig
 from synth.io import JsonlWriter
@@ -55,6 +55,7 @@ class Tally:
         self.n_retries = 0
         self._n_cut_off = 0
         self._n_reasked = 0
+        self._n_unreadable = 0
         self._queue_max_s = 0.0
         self._latencies_s = array("f")
         self._writer, self._n_gpus, self._cost = writer, n_gpus, cost
@@ -67,11 +68,12 @@ class Tally:
             is_new: False if it stands in the file already, from an earlier attempt of the run.
         """
         if is_new:
-            self._writer.write(asdict(request))
+            self._writer.write(vars(request))
         self.answered.add(request)
         self.n_retries += request.n_retries
         self._n_cut_off += request.finish_reason == "length"
         self._n_reasked += request.attempt > 0
+        self._n_unreadable += request.n_items == 0
         self._latencies_s.append(request.latency_s)
         if not request.is_stored:
             self.sent.add(request)
@@ -93,6 +95,7 @@ class Tally:
             "n_reasked": self._n_reasked,
             "n_retries": self.n_retries,
             "n_cut_off": self._n_cut_off,
+            "unreadable_frac": self._n_unreadable / every.n_requests,
             "n_prompt_tokens": every.prompt_tokens,
             "n_cached_tokens": every.cached_tokens,
             "n_output_tokens": every.output_tokens,

@@ -7,7 +7,6 @@ Runs of a sweep go on side by side, so spans are made here and given to the stor
 import json
 import random
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from synth.records import Call
@@ -16,15 +15,15 @@ _PREVIEW_CHARS = 1000  # what MLflow's own stores cut previews to
 
 
 class Sample:
-    """Some of a run's chunks, the same ones for the same chunks and seed; their calls are kept."""
+    """Some of a run's chunks, the same ones for the same number and seed; their calls are kept."""
 
-    def __init__(self, chunk_ids: Sequence[str], size: int, seed: int) -> None:
-        drawn = random.Random(seed).sample(chunk_ids, min(size, len(chunk_ids)))  # noqa: S311
-        self._chunk_ids = frozenset(drawn)
+    def __init__(self, n_chunks: int, size: int, seed: int) -> None:
+        draws = random.Random(seed)  # noqa: S311  (to be repeated)
+        self._positions = frozenset(draws.sample(range(n_chunks), min(size, n_chunks)))
 
-    def has(self, chunk_id: str) -> bool:
-        """Return whether the calls for a chunk are kept."""
-        return chunk_id in self._chunk_ids
+    def has(self, position: int) -> bool:
+        """Return whether the calls for the chunk at a position are kept."""
+        return position in self._positions
 
 
 def write_call(uri: str, experiment_id: str, run_id: str, call: Call) -> None:

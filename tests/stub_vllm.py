@@ -38,6 +38,7 @@ parser.add_argument("--note-requests", default="", help="add each request to thi
 parser.add_argument("--startup-delay-s", type=float, default=0)
 parser.add_argument("--exit-at-start", default="", help="print this and exit with code 1")
 parser.add_argument("--exit-after-requests", type=int, default=0)
+parser.add_argument("--refuse-above", type=int, default=2**31, help="so many at a time get 429")
 parser.add_argument("--hang-after-requests", type=int, default=0, help="stay healthy, answer none")
 parser.add_argument("--trouble-note", default="", help="a file with a line for each process …")
 parser.add_argument("--trouble-times", type=int, default=1, help="… that exits or hangs; at most")
@@ -148,6 +149,8 @@ class Work:
             error = {"message": refusal, "type": "BadRequestError", "param": None, "code": 400}
             return Reply(400, {"error": error})
         kind = self.faults.meet(digest)
+        if len(self.running) + self.n_waiting >= options.refuse_above:
+            return Reply(429, {"error": {"message": "too many requests"}}, options.retry_after_s)
         await self.wait_for_slot()
         is_hung = options.hang_after_requests and number > options.hang_after_requests
         if is_hung and has_trouble():

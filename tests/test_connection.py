@@ -70,7 +70,7 @@ def use(connection, job, *arguments):
     results = []
 
     async def work():
-        (endpoint,) = await connection.open()
+        (endpoint,) = (await connection.open()).endpoints
         results.append(await job(connection, endpoint, *arguments))
 
     asyncio.run(connection.guard(work()))
@@ -226,7 +226,7 @@ def test_server_that_another_process_has_started_again_is_used(managed):
 
 async def kill_what_two_use(one, other):
     async def work(connection, does_kill):
-        (endpoint,) = await connection.open()
+        (endpoint,) = (await connection.open()).endpoints
         if does_kill:
             await both_open.wait()
             kill(connection)
@@ -248,7 +248,7 @@ def test_jobs_count_the_restarts_of_their_own_time(managed):
 
 async def use_one_after_the_other(first, second):
     async def work(connection, does_kill):
-        (endpoint,) = await connection.open()
+        (endpoint,) = (await connection.open()).endpoints
         if does_kill:
             await kill_and_renew(connection, endpoint)
 
@@ -274,7 +274,7 @@ def test_nothing_is_left_of_a_restart_that_is_interrupted(
 def test_all_external_endpoints_are_opened(external, serve):
     urls = [serve().base_url, serve("--served-model-name", "other").base_url]
     connection = external(*urls, api_key="key")
-    endpoints = asyncio.run(connection.open())
+    endpoints = asyncio.run(connection.open()).endpoints
     assert [(one.base_url, one.model) for one in endpoints] == [
         *zip(urls, ["m", "other"], strict=True)
     ]
@@ -283,14 +283,14 @@ def test_all_external_endpoints_are_opened(external, serve):
 
 def test_endpoint_that_is_down_may_come_later(external, serve, caplog):
     up = serve().base_url
-    down, other = asyncio.run(external(GONE, up, api_key="key").open())
+    down, other = asyncio.run(external(GONE, up, api_key="key").open()).endpoints
     assert (down.base_url, down.model, other.base_url) == (GONE, "m", up)
     assert f"{GONE}/models can't be reached" in caplog.text
 
 
 def test_named_model_is_asked_for_everywhere(external, serve):
     connection = external(GONE, serve().base_url, api_key="key", model="x")
-    assert {endpoint.model for endpoint in asyncio.run(connection.open())} == {"x"}
+    assert {endpoint.model for endpoint in asyncio.run(connection.open()).endpoints} == {"x"}
 
 
 def test_none_that_answers_is_an_error(external):

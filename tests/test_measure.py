@@ -82,7 +82,8 @@ def test_usable(run, question, answer, usable):
 
 
 def test_repeated_question_counts_once_in_the_whole_run(run):
-    rows = measure(run(("c0", "How long?", "27 days"), ("c2", "how  long??", "27 days")), 5)
+    folder = run(("c0", "How long?", "27 days"), ("c2", "how  long??", "27 days"))
+    rows = list(measure(folder, 5))
     assert [row["n_unique"] for row in rows] == [1, 0, 0]
     assert [row["n_usable"] for row in rows] == [1, 0, 0]
 
@@ -112,3 +113,12 @@ def test_run_without_pairs_has_no_ratio_of_them(run):
     metrics = measure_run(run(), 5)
     assert "quality/unique_frac" not in metrics
     assert metrics["quality/usable_frac"] == 0
+
+
+def test_pair_about_several_chunks_is_supported_by_all_of_them(run):
+    folder = run(("c0", "How long?", "27 sunny days"))
+    (folder / "1.txt").write_text("It was sunny.")
+    pair = json.loads((folder / "pairs.jsonl").read_text())
+    (folder / "pairs.jsonl").write_text(json.dumps(pair | {"chunk_ids": ["c0", "c1"]}) + "\n")
+    first, *_ = measure(folder, 1)
+    assert first["support"] == 1

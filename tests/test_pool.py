@@ -1,15 +1,15 @@
-"""The bounded map keeps order and bounds, and leaves no task behind."""
+"""The bounded map keeps its bounds, waits for nobody, and leaves no task behind."""
 
 import asyncio
 
 import pytest
 
-from synth.errors import BudgetExceeded, ReplyError
-from synth.pool import FailureBudget, map_bounded
+from synth.errors import BudgetExceeded, ReplyError, StoreError
+from synth.pool import FailureBudget, map_unordered
 
 
 async def collect(function, items, limit):
-    return [pair async for pair in map_bounded(function, items, limit=limit)]
+    return [pair async for pair in map_unordered(function, items, limit=limit)]
 
 
 async def echo(item):
@@ -17,9 +17,18 @@ async def echo(item):
     return item
 
 
-def test_results_come_in_the_order_of_the_items():
+def test_every_item_has_its_result():
     made = asyncio.run(collect(echo, range(50), 7))
-    assert made == [(n, n) for n in range(50)]
+    assert sorted(made) == [(n, n) for n in range(50)]
+
+
+def test_a_slow_item_keeps_none_waiting():
+    async def be_slow_once(item):
+        await asyncio.sleep(0.2 if item == 0 else 0)
+        return item
+
+    made = asyncio.run(collect(be_slow_once, range(500), 2))
+    assert made[-1] == (0, 0)
 
 
 def test_no_more_than_the_limit_at_work():
@@ -41,7 +50,7 @@ def test_items_are_taken_as_they_are_needed():
 
     async def first_only():
         items = (taken.append(n) or n for n in range(1000))
-        async for _ in map_bounded(echo, items, limit=4):
+        async for _ in map_unordered(echo, items, limit=4):
             break
 
     asyncio.run(first_only())
@@ -55,7 +64,15 @@ def test_error_of_an_item_is_its_result():
         return item
 
     made = asyncio.run(collect(fail_odd, range(4), 2))
-    assert [isinstance(result, ReplyError) for _, result in made] == [False, True, False, True]
+    assert {item for item, result in made if isinstance(result, ReplyError)} == {1, 3}
+
+
+def test_error_that_is_no_items_ends_the_map():
+    async def fail(item):
+        raise StoreError("full")
+
+    with pytest.raises(StoreError):
+        asyncio.run(collect(fail, range(4), 2))
 
 
 def test_other_errors_end_the_map_and_its_tasks():

@@ -75,6 +75,8 @@ def test_quotes_inside_are_kept():
         "[1, 2]",
         '{"pairs": 3}',
         '{"pairs": [{',
+        '{"pairs": ["wh',
+        '{"pairs": [1',
         "}{",
         '{"question": "Half", "answer": "and no en',
     ],

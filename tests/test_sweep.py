@@ -91,7 +91,7 @@ def test_each_server_starts_once_in_any_order(run_cli, grid, tmp_path, model_dir
 
 def test_twins_ask_for_the_same_chunk_one_after_the_other(run_cli, grid, tmp_path):
     note = f"server.engine_args.note-requests={tmp_path}/requests"
-    run_cli(*grid, note, "gen.concurrency=1", *GRID)
+    run_cli(*grid, note, "server.engine_args.delay-s=0.02", "gen.concurrency=1", *GRID)
     asked = [row["messages"][-1]["content"] for row in read_jsonl(tmp_path / "requests")]
     pairs = list(zip(asked[2::2], asked[3::2], strict=False))
     assert sum(first == second for first, second in pairs) > 0.9 * len(pairs)
@@ -302,7 +302,7 @@ def test_all_that_can_happen_to_a_sweep_is_made_good(
         path.write_text(text)
     held = ["gen.concurrency=1", f"server.engine_args.hold-until={tmp_path}/go"]
     note = f"server.engine_args.note-requests={tmp_path}/requests"
-    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "gen.reuse=false"]
     swept = "docs=" + ",".join(map(str, texts))
     process = start_cli(*grid, *TRACKED, *held, *workers, note, "chunk.size=64", "-m", swept)
     files = [tmp_path / "sweep" / str(n) / "pairs.jsonl" for n in (2, 3)]
@@ -366,7 +366,11 @@ def test_workers_end_with_the_sweep(start_cli, grid, store, tmp_path, offspring,
 
 
 def test_server_that_dies_is_started_for_the_next_job(run_cli, grid, tmp_path):
-    mortal = ["server.engine_args.exit-after-requests=30", "hydra.launcher.n_jobs=1"]
+    mortal = [
+        "server.engine_args.exit-after-requests=30",
+        "server.max_restarts=0",
+        "hydra.launcher.n_jobs=1",
+    ]
     done = run_cli(*grid, *mortal, "chunk.size=64", "-m", "gen.temperature=0.1,0.2,0.3")
     assert fails(done, "the server ended with code 5")
     statuses = [record["status"] for record in records(tmp_path)]

@@ -111,15 +111,11 @@ def test_silent_twin_does_nothing():
     assert tracker.metrics == {}
 
 
-IDS = [f"c{n}" for n in range(1000)]
-
-
 @pytest.mark.parametrize(("size", "n"), [(0, 0), (20, 20), (1000, 1000), (5000, 1000)])
 def test_sample_has_its_size(size, n):
-    sample = Sample(IDS, size, seed=0)
-    assert sum(map(sample.has, IDS)) == n
+    assert sum(map(Sample(1000, size, seed=0).has, range(1000))) == n
 
 
 def test_sample_depends_on_the_seed_alone():
-    first, same, other = ([*filter(Sample(IDS, 20, seed).has, IDS)] for seed in (1, 1, 2))
+    first, same, other = ([*filter(Sample(1000, 20, n).has, range(1000))] for n in (1, 1, 2))
     assert first == same != other

@@ -146,6 +146,12 @@ class GenConfig:
     structured: bool = setting("make the server enforce the JSON schema of the reply")
     timeout_s: float = setting("longest wait for one reply, in seconds", above=0)
     max_retries: int = setting("tries after the first, for errors that may pass", least=0, most=100)
+    max_reasks: int = setting(
+        "further requests for a chunk whose reply was cut off, or holds no pair", least=0, most=20
+    )
+    reuse: bool = setting(
+        "use the replies that earlier runs had to the same requests, and keep this run's for others"
+    )
     max_failed_frac: float = setting(
         "end the run when a larger share of the chunks fails", least=0, most=1
     )

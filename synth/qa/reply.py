@@ -56,7 +56,7 @@ def find_items(text: str, names: Sequence[str], *, is_cut_off: bool) -> list[Any
         return items
     if not _is_unfinished(rest):
         return items + _repair(rest, names, is_cut_off)
-    if is_cut_off:
+    if is_cut_off or not rest.startswith("{"):
         return items
     return [*items, pydantic_core.from_json(rest, allow_partial=True)]  # without its open string
 

@@ -6,20 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from synth.client import open_connections
 from synth.config import Config
 from synth.errors import REPORTED, ConfigError, SynthError
 from synth.job import Job, Preparation, Surroundings, refuse
+from synth.models import cache_dir
 from synth.place import Place
 from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary
+from synth.replies import NAME, Replies
 from synth.server.launch import Launches
 from synth.server.lease import Session, fingerprint
 from synth.shared import Shared
-from synth.slots import Slots
 from synth.sweep.book import Book
 from synth.sweep.plan import Request
 from synth.tracking import Tracker, Worker
+from synth.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +77,12 @@ class Runner:
         """Run the jobs and return, by their numbers, what they made or what ended them."""
         launches = Launches(self._session)
         shared = Shared(self._session.folder / "shared")
-        with share_progress():
+        with share_progress(), Replies(cache_dir() / NAME) as replies:
             for group in groups(ready):
-                connections = open_connections()
-                around = Surroundings(
-                    self._session, launches, Slots(), connections, shared, self._worker
-                )
-                async with connections, asyncio.TaskGroup() as tasks:
+                async with Traffic() as traffic, asyncio.TaskGroup() as tasks:
+                    around = Surroundings(
+                        self._session, launches, traffic, replies, shared, self._worker
+                    )
                     for one in group:
                         tasks.create_task(self._run_one(one, around))
         return self._results

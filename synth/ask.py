@@ -1,0 +1,242 @@
+"""Ask about one passage until it has given what it can: the conversation with the model.
+
+A reply that holds nothing is asked for again with another seed, what a cut-off one lacks is asked
+for in a further turn of the conversation, and a text that is too long is asked about in halves.
+"""
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synth.client import Client
+from synth.config import Config
+from synth.errors import ClientError, ReplyError, RequestRejected
+from synth.qa import Item, Kind, Message
+from synth.records import Call, Chunk, Reply, Request
+from synth.replies import Replies
+from synth.slots import Priority
+from synth.tally import Tally
+
+log = logging.getLogger(__name__)
+
+_TOO_LONG = re.compile(
+    r"context.(length|window|size)|max_model_len|too (long|many tokens)", re.IGNORECASE
+)
+_FORMAT = re.compile(
+    r"response.format|json.(schema|object)|guided|structured|grammar", re.IGNORECASE
+)
+_SHORTEST = 200
+"""Characters of a text that is not divided any more."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What one request is about: a chunk or, for some kinds, several of a document."""
+
+    chunks: Sequence[Chunk]
+    texts: Sequence[str]
+    position: int = 0
+    """The number of the first chunk among all chunks of the run."""
+    priority: Priority = ()
+
+    @property
+    def id(self) -> str:
+        """The id of its first chunk, by which its pairs and failures go."""
+        return self.chunks[0].id
+
+
+@dataclass
+class Desk:
+    """What the requests of a job have in common."""
+
+    config: Config
+    kind: Kind
+    client: Client
+    replies: Replies
+    model: str
+    """All that tells which model answers."""
+    tally: Tally
+    asked: Collection[int] = ()
+    """Seeds of requests that the tally knows of, from an attempt of the run that was interrupted."""
+    note: Callable[[int, Call], None] = lambda position, call: None
+    """Gets each call that was answered, with the position of its chunk."""
+    formats: list[str] = field(default_factory=lambda: ["json_schema", "json_object", ""])
+    """How the form of a reply can be asked for, the strictest first; what was refused is gone."""
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The parameters that all requests have."""
+        gen, template = self.config.gen, self.config.model.chat_template_kwargs
+        common = {"temperature": gen.temperature, "top_p": gen.top_p, "max_tokens": gen.max_tokens}
+        return common | ({"chat_template_kwargs": template} if template else {})
+
+    async def send(
+        self, messages: list[Message], priority: Priority, body: dict[str, Any]
+    ) -> Reply:
+        """Ask in the strictest form that the endpoint takes."""
+        while True:
+            form = self.formats[0]
+            parameters = {name: body[name] for name in body if name != "response_format"}
+            if form and "response_format" in body:
+                wanted = body["response_format"]
+                is_wanted = wanted["type"] == form
+                parameters["response_format"] = wanted if is_wanted else {"type": form}
+            try:
+                return await self.client.complete(messages, priority, **parameters)
+            except RequestRejected as error:
+                if "response_format" not in parameters or not _FORMAT.search(error.body):
+                    raise
+                self._give_up(form)
+
+    def _give_up(self, form: str) -> None:
+        if form == self.formats[0]:  # others may have met the refusal before
+            del self.formats[0]
+            how = f"with {self.formats[0]}" if self.formats[0] else "by the prompt alone"
+            log.warning("generate  the endpoint refuses %s; it is asked %s", form, how)
+
+
+async def ask(passage: Passage, desk: Desk) -> list[Item]:
+    """Return the items that the model makes of a passage.
+
+    Raises:
+        ClientError: if the endpoint does not answer, or refuses.
+        ReplyError: if there is no item in any reply.
+    """
+    talk = _Talk(passage, desk)
+    items = await talk.collect(passage.texts, desk.config.qa.num_pairs)
+    if not items:
+        raise ReplyError(f"the reply holds no pair: {talk.last[:200]!r}", talk.last)
+    return items
+
+
+@dataclass
+class _Talk:
+    passage: Passage
+    desk: Desk
+    last: str = ""
+    """The latest reply."""
+
+    async def collect(self, texts: Sequence[str], num_pairs: int, part: str = "") -> list[Item]:
+        """Return the items that are made of ``texts``, in as many requests as pay.
+
+        Args:
+            part: tells the halves of a passage from each other.
+        """
+        kind, items = self.desk.kind, list[Item]()
+        for attempt in range(1 + self.desk.config.gen.max_reasks):
+            missing = num_pairs - len(items)
+            more = kind.follow_up(texts, items, missing, num_pairs) if items else None
+            try:
+                reply, found = await self._ask(
+                    more or kind.messages(texts, missing), missing, part, attempt
+                )
+            except ClientError as error:
+                if items:  # what there is counts
+                    break
+                if not (halves := _halve(texts, error)):
+                    raise
+                return await self._collect_parts(halves, num_pairs, part)
+            items += found
+            if found and not self._pays(reply, num_pairs - len(items)):
+                break
+        return items
+
+    async def _collect_parts(self, texts: Sequence[str], num_pairs: int, part: str) -> list[Item]:
+        items: list[Item] = []
+        for number, text in enumerate(texts):
+            share = max(1, (num_pairs + number) // len(texts))
+            try:
+                items += await self.collect([text], share, f"{part}/{number}")
+            except ClientError:
+                if not items:
+                    raise
+        return items
+
+    async def _ask(
+        self, messages: list[Message], num_pairs: int, part: str, attempt: int
+    ) -> tuple[Reply, list[Item]]:
+        desk, passage, config = self.desk, self.passage, self.desk.config
+        seed = request_seed(config.seed, passage.id + part, attempt)
+        body = desk.sampling | {"seed": seed}
+        if config.gen.structured:
+            body["response_format"] = desk.kind.reply_format(num_pairs, config.gen.max_tokens)
+        reply, is_stored = await desk.replies.once(
+            desk.model,
+            {"messages": messages, **body},
+            lambda: desk.send(messages, passage.priority, body),
+        )
+        items = desk.kind.parse(reply.text, is_cut_off=reply.finish_reason == "length")
+        if not (is_stored and seed in desk.asked):
+            request = _request_of(reply, passage.id, attempt, seed, is_stored=is_stored)
+            desk.tally.add(replace(request, n_items=len(items)))
+        if not is_stored:
+            desk.note(passage.position, _call_of(reply, passage.id, messages, body))
+        self.last = reply.text
+        return reply, items
+
+    def _pays(self, reply: Reply, missing: int) -> bool:
+        """Return whether what a reply lacks is asked for: it was cut off, and there is room."""
+        config, usage = self.desk.config, reply.usage
+        said = usage.prompt_tokens + usage.output_tokens
+        has_room = said + config.gen.max_tokens <= config.model.max_seq_length
+        return reply.finish_reason == "length" and missing > 0 and has_room
+
+
+def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:
+    """Return the seed of one request: the same run asks the same chunk in the same way."""
+    return draw(f"{run_seed}/{chunk_id}/{attempt}")
+
+
+def draw(text: str) -> int:
+    """Return a number of 31 bits that is the same for the same text."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+
+def _halve(texts: Sequence[str], error: ClientError) -> list[str]:
+    """Return two parts of a text that was refused for its length; nothing if that is no way out."""
+    is_too_long = isinstance(error, RequestRejected) and _TOO_LONG.search(error.body)
+    text = texts[0]
+    if not is_too_long or len(texts) > 1 or len(text) < _SHORTEST:
+        return []
+    middle = text.rfind(" ", len(text) // 4, len(text) // 2 + 1)
+    middle = len(text) // 2 if middle < 0 else middle
+    return [text[:middle], text[middle:]]
+
+
+def _call_of(
+    reply: Reply, chunk_id: str, messages: list[Message], parameters: dict[str, Any]
+) -> Call:
+    return Call(
+        chunk_id=chunk_id,
+        messages=messages,
+        parameters=parameters,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        began_s=time.time() - reply.latency_s,
+        latency_s=reply.latency_s,
+    )
+
+
+def _request_of(
+    reply: Reply, chunk_id: str, attempt: int, seed: int, *, is_stored: bool
+) -> Request:
+    usage = reply.usage
+    return Request(
+        chunk_id=chunk_id,
+        attempt=attempt,
+        seed=seed,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        finish_reason=reply.finish_reason,
+        queue_s=0.0 if is_stored else round(reply.queue_s, 4),
+        latency_s=round(reply.latency_s, 4),
+        server_s=round(reply.server_s, 6),
+        n_retries=0 if is_stored else reply.n_retries,
+        is_stored=is_stored,
+    )
