@@ -132,8 +132,5 @@ class TrackingError(SynthError):
 REPORTED = "reported"
 """Note on an error of which the user was told when it happened."""
 
-RETRYABLE: tuple[type[SynthError], ...] = (TransientError,)
-"""What may be tried again with the same request; nothing else is."""
-
 OF_AN_ITEM: tuple[type[SynthError], ...] = (IngestError, ClientError, ReplyError, ToolError)
 """What concerns one document, chunk or request, and becomes a row; all else ends the run."""

@@ -1,4 +1,4 @@
-"""The tree of errors, and what may be retried."""
+"""The tree of errors, and which of them end a run."""
 
 import inspect
 
@@ -15,8 +15,9 @@ def test_the_tree_in_the_docstring_is_the_tree():
     assert len(classes) == 16
 
 
-def test_only_transient_errors_may_be_retried():
-    assert (errors.TransientError,) == errors.RETRYABLE
+def test_what_ends_a_run_is_no_error_of_an_item():
+    ending = (errors.ServerDied, errors.BudgetExceeded, errors.StoreError, errors.ConfigError)
+    assert not any(issubclass(error, errors.OF_AN_ITEM) for error in ending)
 
 
 def test_config_error_holds_all_problems():
