@@ -1,8 +1,10 @@
 """Put the rows that generation has written as they came in the order of the run's chunks."""
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +40,27 @@ def arrange(path: Path, column: str, positions: Positions) -> None:
     """
     if not path.exists():
         return
+    sizes = array("q")  # of what stands together and is of one chunk
     with path.open("rb") as file:
-        sizes = np.fromiter((len(line) for line in file), dtype=np.int64)
-        file.seek(0)
-        found = positions.find(pydantic_core.from_json(line)[column] for line in file)
+
+        def chunk_ids() -> Iterator[str]:
+            for chunk_id, lines in itertools.groupby(file, lambda line: _value_of(line, column)):
+                sizes.append(sum(map(len, lines)))
+                yield chunk_id
+
+        found = positions.find(chunk_ids())
         if (np.diff(found) >= 0).all():
             return
-        begins = np.cumsum(sizes) - sizes
+        ends = np.cumsum(sizes)
         with replacing(path) as target:
-            for row in np.argsort(found, kind="stable"):
-                target.write(os.pread(file.fileno(), sizes[row], begins[row]))
+            for number in np.argsort(found, kind="stable"):
+                size = sizes[number]
+                target.write(os.pread(file.fileno(), size, ends[number] - size))
+
+
+def _value_of(line: bytes, column: str) -> str:
+    value: str = pydantic_core.from_json(line)[column]
+    return value
 
 
 def _digest(chunk_id: str) -> bytes:
