@@ -416,7 +416,7 @@ def test_ctrl_c_while_waiting_leaves_nothing(settings, offspring):
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         SyntheticDataKit(**settings, startup_delay_s=60)
-    assert offspring() == []
+    wait_until(lambda: offspring() == [])  # one that was just being launched ends itself
 
 
 def test_soak_leaves_nothing(settings, documents, soak):
