@@ -34,8 +34,9 @@ def endpoint(make_config, tmp_path_factory):
     config = make_config(f"server.engine_args={{chat-template: {EXAMPLES}}}")
     with open_session() as session:
         serving = plan_serving(config, resolve_model(config.model), session.machine())
-        launch = Launch(session, serving.commands, tmp_path_factory.mktemp("vllm") / "log")
-        yield run_async(lambda: launch.wait_until_ready(300))
+        log_path = tmp_path_factory.mktemp("vllm") / "log"
+        launch = Launch(session, serving.commands, config.server, log_path)
+        yield run_async(launch.wait_until_ready)
 
 
 @pytest.fixture(scope="module")
