@@ -29,6 +29,8 @@ _TOO_LONG = re.compile(
 _FORMAT = re.compile(
     r"response.format|json.(schema|object)|guided|structured|grammar", re.IGNORECASE
 )
+_LEAST_ROOM = 128
+"""Tokens of the shortest reply that is asked for."""
 _SHORTEST = 200
 """Characters of a text that is not divided any more."""
 
@@ -71,7 +73,7 @@ class Desk:
     def sampling(self) -> dict[str, Any]:
         """The parameters that all requests have."""
         gen, template = self.config.gen, self.config.model.chat_template_kwargs
-        common = {"temperature": gen.temperature, "top_p": gen.top_p, "max_tokens": gen.max_tokens}
+        common = {"temperature": gen.temperature, "top_p": gen.top_p}
         return common | ({"chat_template_kwargs": template} if template else {})
 
     async def send(
@@ -130,9 +132,10 @@ class _Talk:
         for attempt in range(1 + self.desk.config.gen.max_reasks):
             missing = num_pairs - len(items)
             more = kind.follow_up(texts, items, missing, num_pairs) if items else None
+            room = _room(self.desk.config.gen.max_tokens, missing / num_pairs)
             try:
                 reply, found = await self._ask(
-                    more or kind.messages(texts, missing), missing, part, attempt
+                    more or kind.messages(texts, missing), missing, room, part, attempt
                 )
             except ClientError as error:
                 if items:  # what there is counts
@@ -157,13 +160,13 @@ class _Talk:
         return items
 
     async def _ask(
-        self, messages: list[Message], num_pairs: int, part: str, attempt: int
+        self, messages: list[Message], num_pairs: int, max_tokens: int, part: str, attempt: int
     ) -> tuple[Reply, list[Item]]:
         desk, passage, config = self.desk, self.passage, self.desk.config
         seed = request_seed(config.seed, passage.id + part, attempt)
-        body = desk.sampling | {"seed": seed}
+        body = desk.sampling | {"seed": seed, "max_tokens": max_tokens}
         if config.gen.structured:
-            body["response_format"] = desk.kind.reply_format(num_pairs, config.gen.max_tokens)
+            body["response_format"] = desk.kind.reply_format(num_pairs, max_tokens)
         reply, is_stored = await desk.replies.once(
             desk.model,
             {"messages": messages, **body},
@@ -184,6 +187,11 @@ class _Talk:
         said = usage.prompt_tokens + usage.output_tokens
         has_room = said + config.gen.max_tokens <= config.model.max_seq_length
         return reply.finish_reason == "length" and missing > 0 and has_room
+
+
+def _room(max_tokens: int, share: float) -> int:
+    """Return the tokens for a share of the pairs, twice that: one that runs away costs no more."""
+    return min(max_tokens, max(_LEAST_ROOM, round(2 * max_tokens * share)))
 
 
 def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:

@@ -116,6 +116,12 @@ def test_rest_of_a_cut_off_reply_is_asked_for_in_the_same_talk(run, sent):
     assert len(json.loads(talks[0][2]["content"])["pairs"]) == 2
 
 
+def test_rest_has_the_room_of_its_share(run, sent):
+    run("--cut-off", "--num-pairs", "5", overrides=["gen.max_reasks=1"])
+    rooms = {len(request["messages"]): request["max_tokens"] for request in sent()}
+    assert rooms == {2: 512, 4: 410}  # three of five pairs were whole; two are missing
+
+
 def test_rest_is_not_asked_for_where_there_is_no_room(run):
     room = ["model.max_seq_length=600", "gen.max_tokens=500", "chunk.size=50", "chunk.overlap=0"]
     results, _ = run("--cut-off", overrides=room)
