@@ -26,6 +26,8 @@ _LONGEST_BACKOFF_S = 30.0
 _LONGEST_PAUSE_S = 300.0
 """An endpoint that asks for a longer one is asked again nevertheless."""
 _TOO_MANY = (429, 503)
+_PATIENCE_S = 60.0
+"""An endpoint that has only refused for so long is not just busy."""
 
 
 class Client:
@@ -97,26 +99,28 @@ class _Try:
     def __init__(self, turn: Turn, traffic: Traffic) -> None:
         self._turn, self._traffic = turn, traffic
         self._endpoint = turn.station.endpoint
-        self._n_answered = turn.station.n_answered
 
     async def learn_from(self, error: TransientError) -> bool:
         """Return whether the failure is to cost no try; wait for a server that is started again.
 
-        It costs none when the server is another one now, or was busy with others of our requests.
+        It costs none when the server is another one now, or only busy with others of our requests.
         """
         station = self._turn.station
         if error.status in _TOO_MANY:
             self._traffic.refused(self._turn, min(error.retry_after_s or 0.0, _LONGEST_PAUSE_S))
-            is_alone = station.n_busy == 0 and station.n_answered == self._n_answered
-            return not is_alone
+            is_alone = station.n_busy == 0 and station.answered_at < self._turn.began
+            return not is_alone and time.monotonic() - station.answered_at < _PATIENCE_S
         self._traffic.failed(self._turn)
         return await self._traffic.renew(station, self._endpoint)
 
 
 def _pause_s(error: TransientError, n_tries: int, *, is_free: bool) -> float:
     """Return how long to wait; where the server is new or the station pauses, that is enough."""
-    if (is_free and error.status not in _TOO_MANY) or error.retry_after_s is not None:
+    is_refused, wish_s = error.status in _TOO_MANY, error.retry_after_s
+    if (is_refused and wish_s is not None) or (is_free and not is_refused):
         return 0.0
+    if wish_s is not None:
+        return min(wish_s, _LONGEST_PAUSE_S)
     return random.uniform(0, min(_LONGEST_BACKOFF_S, 2.0 ** (n_tries - 2)))  # noqa: S311
 
 

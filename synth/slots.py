@@ -25,7 +25,8 @@ class Station:
     endpoint: Endpoint
     limit: Limit
     n_busy: int = 0
-    n_answered: int = 0
+    answered_at: float = field(default_factory=time.monotonic)
+    """When the last answer came; before the first one, when it was opened."""
     n_failed: int = 0
     """Failures since the last answer."""
     paused_until: float = 0.0
@@ -41,7 +42,7 @@ class Station:
 
     def answered(self) -> None:
         """Note an answer: it is in service, again or still."""
-        self.n_answered += 1
+        self.answered_at = time.monotonic()
         self.n_failed = 0
 
     def failed(self, now: float) -> None:

@@ -71,6 +71,19 @@ def test_an_endpoint_that_takes_few_gets_few_and_answers_all(serve):
     assert len(call(endpoint, ask_many, max_retries=0, concurrency=32)) == 100
 
 
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_an_endpoint_that_only_refuses_is_given_up(serve, status):
+    async def ask_many(client):
+        for station in client._traffic.slots.stations:
+            station.answered_at = time.monotonic() - 3600
+        questions = (client.complete(QUESTION, seed=n) for n in range(40))
+        return await asyncio.wait_for(asyncio.gather(*questions, return_exceptions=True), 20)
+
+    slowly = ("--fail-frac", "1", "--fault-times", "1000000", "--delay-s", "0.3")
+    errors = call(serve(*slowly, "--status", status), ask_many, max_retries=0, concurrency=40)
+    assert {type(error) for error in errors} == {TransientError}
+
+
 def test_another_endpoint_takes_over_from_one_that_is_down(serve):
     async def ask_many(client):
         return await asyncio.gather(*(client.complete(QUESTION, seed=n) for n in range(20)))
