@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from synth.client import Client
@@ -174,8 +174,10 @@ class _Talk:
         )
         items = desk.kind.parse(reply.text, is_cut_off=reply.finish_reason == "length")
         if not (is_stored and seed in desk.asked):
-            request = _request_of(reply, passage.id, attempt, seed, is_stored=is_stored)
-            desk.tally.add(replace(request, n_items=len(items)))
+            told = _request_of(
+                reply, passage.id, attempt, seed, n_items=len(items), is_stored=is_stored
+            )
+            desk.tally.add(told)
         if not is_stored:
             desk.note(passage.position, _call_of(reply, passage.id, messages, body))
         self.last = reply.text
@@ -231,7 +233,7 @@ def _call_of(
 
 
 def _request_of(
-    reply: Reply, chunk_id: str, attempt: int, seed: int, *, is_stored: bool
+    reply: Reply, chunk_id: str, attempt: int, seed: int, *, n_items: int, is_stored: bool
 ) -> Request:
     usage = reply.usage
     return Request(
@@ -242,6 +244,7 @@ def _request_of(
         cached_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         finish_reason=reply.finish_reason,
+        n_items=n_items,
         queue_s=0.0 if is_stored else round(reply.queue_s, 4),
         latency_s=round(reply.latency_s, 4),
         server_s=round(reply.server_s, 6),

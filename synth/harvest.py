@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from synth.pool import FailureBudget
 from synth.qa import Kind
 from synth.records import Call, Chunk, Failure, Pair, Request
 from synth.replies import Replies
-from synth.salvage import CHUNKS, FAILURES, PAIRS, REQUESTS, Salvage
+from synth.salvage import FAILURES, PAIRS, REQUESTS, Salvage, read_chunks
 from synth.tally import Tally
 from synth.traces import Sample
 from synth.tracking import Tracker
@@ -63,7 +63,7 @@ class Harvest:
             SynthError: what ends a run.
         """
         budget = FailureBudget(n_chunks, self.config.gen.max_failed_frac)
-        task = Task(self._read_chunks, before.answered, self._read_text, budget)
+        task = Task(lambda: read_chunks(self.folder), before.answered, self._read_text, budget)
         extent = Extent(n_chunks, len(before.answered), before.n_pairs)
         slots, begin = self.asking.lane.traffic.slots, time.monotonic()
         with JsonlWriter(self.folder / REQUESTS) as requests:
@@ -95,7 +95,7 @@ class Harvest:
     ) -> AsyncGenerator[list[Pair] | Failure]:
         config, asking = self.config, self.asking
         if config.qa.engine == "synthetic-data-kit":
-            chunks = [one for one in self._read_chunks() if one.id not in before.answered]
+            chunks = [one for one in read_chunks(self.folder) if one.id not in before.answered]
             return external.generate(
                 chunks, self.folder, asking.tool, route.endpoints[0], config, task.budget
             )
@@ -149,12 +149,9 @@ class Harvest:
 
     def _arrange(self) -> None:
         """Put the rows, which were written as they came, in the order of the chunks."""
-        positions = Positions(chunk.id for chunk in self._read_chunks())
+        positions = Positions(chunk.id for chunk in read_chunks(self.folder))
         for name, column in ((PAIRS, "chunk_id"), (REQUESTS, "chunk_id"), (FAILURES, "id")):
             arrange(self.folder / name, column, positions)
-
-    def _read_chunks(self) -> Iterator[Chunk]:
-        return (Chunk(**row) for row in read_jsonl(self.folder / CHUNKS))
 
     def _read_text(self, chunk: Chunk) -> str:
         return read_text(self.folder / chunk.path)

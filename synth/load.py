@@ -20,8 +20,6 @@ _NAMES = {
     "vllm:generation_tokens_total": "generated_tokens",
     "vllm:prompt_tokens_total": "prompt_tokens",
     "vllm:request_success_total": "n_finished",
-    "vllm:request_queue_time_seconds_sum": "queue_s_sum",
-    "vllm:request_queue_time_seconds_count": "queue_count",
 }
 _LINES = tuple(f"{name}{end}" for name in _NAMES for end in "{ ")
 
@@ -38,9 +36,6 @@ class Load:
     generated_tokens: int = 0
     prompt_tokens: int = 0
     n_finished: int = 0
-    queue_s_sum: float = 0
-    """Seconds that the ``queue_count`` requests that it has finished had waited inside of it."""
-    queue_count: int = 0
 
     @property
     def is_idle(self) -> bool:
@@ -86,6 +81,5 @@ def parse_load(metrics: str) -> Load | None:
         return None
     sums = {field: sum(values[name]) for name, field in _NAMES.items()}
     kv_used_frac = sums.pop("kv_used_frac") / max(1, len(values[_KV_USED]))
-    queue_s_sum = sums.pop("queue_s_sum")
     counts = {field: int(n) for field, n in sums.items()}
-    return Load(kv_used_frac=kv_used_frac, queue_s_sum=queue_s_sum, **counts)
+    return Load(kv_used_frac=kv_used_frac, **counts)

@@ -44,9 +44,8 @@ class Holding:
     model: str
     n_replies: int
     n_bytes: int
-    first_used_s: float
     last_used_s: float
-    """When the one that was not used for longest, and the latest one, was asked for (Unix time)."""
+    """When one of them was last asked for (Unix time)."""
 
 
 class Replies:
@@ -120,7 +119,7 @@ class Replies:
         """Return what is in the store, by model, the largest first."""
         with _translated(self._path):
             rows = self._reader.execute(
-                "SELECT model, COUNT(*), SUM(LENGTH(body)), MIN(used), MAX(used) FROM replies "
+                "SELECT model, COUNT(*), SUM(LENGTH(body)), MAX(used) FROM replies "
                 "GROUP BY model ORDER BY 3 DESC"
             )
             return [Holding(*row) for row in rows]

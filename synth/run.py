@@ -23,7 +23,7 @@ from synth.measure import measure_run
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
 from synth.records import Chunk, Failure
-from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, Salvage
+from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, Salvage, read_chunks
 from synth.shared import Shared
 from synth.tokens import Tokenizer
 from synth.tracking import Tracker
@@ -135,7 +135,7 @@ class Experiment:
                     write_text(self._folder / piece.path, text)
                     writer.write(asdict(piece))
         n_tokens = 0
-        for piece in self._read_chunks():
+        for piece in read_chunks(self._folder):
             self._count("n_chunks", 1)
             n_tokens += piece.n_tokens
             self._longest = max(self._longest, piece.end - piece.start)
@@ -193,9 +193,6 @@ class Experiment:
                 self._folder / "export",
             )
         self._complete("export", {"files": len(self._config.export.formats)})
-
-    def _read_chunks(self) -> Iterator[Chunk]:
-        return (Chunk(**row) for row in read_jsonl(self._folder / CHUNKS))
 
     def _fail(self, failure: Failure) -> None:
         log.warning("%s: %s %s", failure.stage, failure.id, failure.detail)
