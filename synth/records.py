@@ -4,6 +4,7 @@ document → chunk → pair. ``Chunk.start`` and ``Chunk.end`` count characters 
 document's text, so ``text[chunk.start:chunk.end]`` is the chunk, always.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -11,14 +12,31 @@ from typing import Any, ClassVar, Self
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text that was read. ``id`` and ``sha256`` come from the file's bytes."""
+    """A text that was read. ``id`` comes from the text, so that spans in it stay true."""
 
     id: str
     path: str
+    """Where it is from: a file, a URL, ``archive.zip!member`` or ``table.csv#row``."""
     sha256: str
+    """Of the bytes that it was read from."""
     n_chars: int
     text_path: str
     """The text as UTF-8, relative to the run's folder; read it with ``newline=""``."""
+    format: str = "text"
+    pages: tuple[int, ...] = ()
+    """Character at which each page begins, where the format has pages."""
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the document of a row of ``documents.jsonl``."""
+        return cls(**{**row, "pages": tuple(row.get("pages", ()))})
+
+    def pages_of(self, start: int, end: int) -> tuple[int, ...]:
+        """Return the first and last page, counted from 1, of a span; nothing if it has no pages."""
+        if not self.pages:
+            return ()
+        first, last = bisect_right(self.pages, start), bisect_left(self.pages, end)
+        return (max(1, first), max(1, first, last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +48,18 @@ class Chunk:
     start: int
     end: int
     n_tokens: int
-    path: str
+    path: str = ""
     """The chunk as a file of its own for external tools, relative to the run's folder."""
+    headings: tuple[str, ...] = ()
+    """Titles of the sections that it stands in, the outermost first (``chunk.mode=markdown``)."""
+    pages: tuple[int, ...] = ()
+    """Its first and last page, counted from 1, where the document has pages."""
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the chunk of a row of ``chunks.jsonl``."""
+        lists = {name: tuple(row.get(name, ())) for name in ("headings", "pages")}
+        return cls(**{**row, **lists})
 
 
 @dataclass(frozen=True, slots=True)

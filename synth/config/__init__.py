@@ -6,6 +6,14 @@ knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
 
 from synth.config.check import check_config, check_overrides, flatten, open_door
 from synth.config.compose import compose, keys_set_by, register
+from synth.config.dataset import (
+    ChunkConfig,
+    CurateConfig,
+    ExportConfig,
+    GenConfig,
+    IngestConfig,
+    QaConfig,
+)
 from synth.config.saved import (
     configure_saved_log,
     is_saved,
@@ -14,15 +22,10 @@ from synth.config.saved import (
     saved_overrides,
 )
 from synth.config.schema import (
-    ChunkConfig,
     Config,
     CostConfig,
-    CurateConfig,
-    ExportConfig,
-    GenConfig,
     MemoryConfig,
     ModelConfig,
-    QaConfig,
     ServerConfig,
     TrackingConfig,
 )
@@ -34,6 +37,7 @@ __all__ = [
     "CurateConfig",
     "ExportConfig",
     "GenConfig",
+    "IngestConfig",
     "MemoryConfig",
     "ModelConfig",
     "QaConfig",

@@ -7,13 +7,20 @@ it from there, so a key is described once. There are no default values here: ``c
 from dataclasses import dataclass, field
 from typing import Any
 
+from synth.config.dataset import (
+    ChunkConfig,
+    CurateConfig,
+    ExportConfig,
+    GenConfig,
+    IngestConfig,
+    QaConfig,
+)
 from synth.config.setting import (
     are_urls_if_any,
     is_file_name,
     is_metric,
     is_one_or_more_texts,
     is_text,
-    is_word,
     setting,
 )
 
@@ -123,102 +130,6 @@ class ServerConfig:
 
 
 @dataclass(kw_only=True)
-class ChunkConfig:
-    """How documents are cut."""
-
-    mode: str = setting("token = equal pieces with an exact overlap", choices=("token",))
-    size: int | None = setting(
-        "longest chunk in tokens; null = what fits: max_seq_length − 2·gen.max_tokens − 128",
-        least=8,
-    )
-    overlap: int = setting("tokens that neighbours share", least=0)
-    limit: int | None = setting("use only this many chunks; null = all", least=1)
-
-
-@dataclass(kw_only=True)
-class GenConfig:
-    """Sampling, and how requests are sent."""
-
-    temperature: float = setting("randomness of the replies", least=0, most=2)
-    top_p: float = setting("nucleus sampling: share of the probability kept", above=0, most=1)
-    max_tokens: int = setting("longest reply in tokens", least=16)
-    concurrency: int | None = setting("requests in flight; null = what the server takes", least=1)
-    structured: bool = setting("make the server enforce the JSON schema of the reply")
-    timeout_s: float = setting("longest wait for one reply, in seconds", above=0)
-    max_retries: int = setting("tries after the first, for errors that may pass", least=0, most=100)
-    max_reasks: int = setting(
-        "further requests for a chunk whose reply was cut off, or holds no pair", least=0, most=20
-    )
-    reuse: bool = setting(
-        "use the replies that earlier runs had to the same requests, and keep this run's for others"
-    )
-    max_failed_frac: float = setting(
-        "end the run when a larger share of the chunks fails", least=0, most=1
-    )
-
-
-@dataclass(kw_only=True)
-class QaConfig:
-    """What is asked for."""
-
-    kind: str = setting(
-        "name of what is asked for, such as qa, cot or one of your own",
-        accepts=is_word,
-        expected="letters, digits, '-' and '_'",
-    )
-    engine: str = setting(
-        "who asks the model: synth, or Meta's synthetic-data-kit as a baseline",
-        choices=("synth", "synthetic-data-kit"),
-    )
-    command: list[str] | None = setting(
-        "how to start synthetic-data-kit; null = version 0.0.5 of PyPI, by uv in an environment "
-        "of its own"
-    )
-    num_pairs: int = setting("pairs of each chunk, or of so many as qa.chunks", least=1, most=200)
-    chunks: int = setting(
-        "chunks of one document that a request is about; text then holds them all", least=1, most=16
-    )
-    system: str = setting("system prompt")
-    prompt: str = setting(
-        "prompt; {{ text }} is the chunk, {{ num_pairs }} the number of pairs, {{ texts }} a list of "
-        "the chunks where there are several",
-        accepts=lambda value: isinstance(value, str) and "text" in value,
-        expected="a Jinja template that uses {{ text }}",
-    )
-    schema: dict[str, Any] = setting(
-        "JSON schema of what one pair is made from, an object; {} = question and answer, two texts"
-    )
-    question: str = setting(
-        "the pair's question, from the schema's properties and what the prompt may use",
-        accepts=is_text,
-        expected="a Jinja template such as {{ question }}",
-    )
-    answer: str = setting(
-        "the pair's answer, likewise",
-        accepts=is_text,
-        expected="a Jinja template such as {{ answer }}",
-    )
-
-
-@dataclass(kw_only=True)
-class CurateConfig:
-    """What the QA config tells an external tool about curation."""
-
-    threshold: float = setting("lowest rating that is kept", least=0, most=10)
-    batch_size: int = setting("pairs that are rated in one request", least=1)
-    temperature: float = setting("randomness of the ratings", least=0, most=2)
-
-
-@dataclass(kw_only=True)
-class ExportConfig:
-    """Which datasets are written."""
-
-    formats: list[str] = setting(
-        "jsonl = the pairs; chatml = messages of a conversation", choices=("jsonl", "chatml")
-    )
-
-
-@dataclass(kw_only=True)
 class TrackingConfig:
     """Where runs are logged."""
 
@@ -251,7 +162,7 @@ class Config:
     """One experiment."""
 
     docs: Any = setting(
-        "a file, a folder, a glob, or a list of them",
+        "a file, a folder, a glob, a URL, or a list of them",
         accepts=is_one_or_more_texts,
         expected="a path or a list of paths",
     )
@@ -272,6 +183,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
+    ingest: IngestConfig = field(default_factory=IngestConfig)
     chunk: ChunkConfig = field(default_factory=ChunkConfig)
     gen: GenConfig = field(default_factory=GenConfig)
     qa: QaConfig = field(default_factory=QaConfig)
