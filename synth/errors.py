@@ -3,6 +3,10 @@
 SynthError (a RuntimeError)
 ├─ ConfigError        the configuration can't be run; raised before anything starts (a ValueError)
 ├─ IngestError        a document can't be read
+├─ TaskError          a task gave no more results
+│   ├─ TaskDied           its process died of it, or ran out of memory
+│   ├─ TaskTimeout        nothing came of it for too long
+│   └─ TaskFailed         it raised an error
 ├─ ServerError        the managed vLLM
 │   ├─ ServerStartError   it could not be launched, or ended before it was ready
 │   │   └─ ServerOutOfMemory  … because its memory was not enough
@@ -42,6 +46,22 @@ class IngestError(SynthError):
     def __init__(self, message: str, path: str) -> None:
         self.path = path
         super().__init__(message)
+
+
+class TaskError(SynthError):
+    """A task in a process of its own gave no more results; the message goes on with "it …"."""
+
+
+class TaskDied(TaskError):  # noqa: N818
+    """The process died of it, or ran out of memory."""
+
+
+class TaskTimeout(TaskError):  # noqa: N818
+    """There was no result for too long."""
+
+
+class TaskFailed(TaskError):  # noqa: N818
+    """The task raised an error."""
 
 
 class ServerError(SynthError):
