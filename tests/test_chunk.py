@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from synth.chunk import cut, spans
 from synth.records import Document
-from synth.shared import Shared
 from synth.tokens import Tokenizer
 
 DOCUMENT = Document("d0c", "file.txt", "d0c", 0, "data/txt/d0c.txt")
@@ -113,13 +112,3 @@ def test_ids_come_from_the_content(tokenizer):
     first, again = (cut(DOCUMENT, TEXTS["prose"], tokenizer, size=40, overlap=7) for _ in "ab")
     assert [chunk.id for chunk in first] == [chunk.id for chunk in again]
     assert first[1].id == f"d0c-{first[1].start}-{first[1].end}"
-
-
-def test_text_is_tokenised_once_for_all_who_share(model_dir, tmp_path):
-    first, second = (Tokenizer(model_dir / "tokenizer.json", Shared(tmp_path)) for _ in range(2))
-    text = "The sea is salt. 😀 " * 20
-    for index in (0, 1, len(first.tokenize(text)) - 1):
-        assert second.tokenize(text).start(index) == first.tokenize(text).start(index)
-    assert "_tokenizer" not in vars(second)
-    second.tokenize("Another text.")
-    assert "_tokenizer" in vars(second)
