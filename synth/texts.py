@@ -7,7 +7,7 @@ What takes a text takes a ``str`` or a :class:`TextFile`: both have a length in 
 import codecs
 import hashlib
 import os
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,12 +15,15 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from synth.records import Chunk
+
 FOLDER = "data/txt"
 """Where texts are, relative to the run's folder."""
 
 _BLOCK = 64 * 1024
-_HELD = 4 * 1024 * 1024
+_HELD = 1024 * 1024
 """Bytes up to which a text is held in memory once it was read."""
+_N_OPEN = 16
 
 
 def text_path(document_id: str) -> str:
@@ -43,21 +46,30 @@ class TextWriter:
 
     @property
     def id(self) -> str:
-        """16 digits of the text's SHA-256, which is that of the file for UTF-8 without a mark."""
-        return self._digest.hexdigest()[:16]
+        """16 digits of :attr:`sha256`."""
+        return self.sha256[:16]
+
+    @property
+    def sha256(self) -> str:
+        """Of the text, which is that of the file for UTF-8 without a mark."""
+        return self._digest.hexdigest()
 
     def write(self, piece: str) -> None:
         """Append to the text; a lone surrogate raises ``UnicodeEncodeError``."""
         data = piece.encode()
         self._digest.update(data)
-        self._file.write(data)
+        while data:
+            data = data[self._file.write(data) :]
         self.n_chars += len(piece)
         self.is_blank = self.is_blank and not piece.strip()
 
     def __enter__(self) -> Self:
-        self._scratch.mkdir(parents=True, exist_ok=True)
         self._path = self._scratch / f".text.{os.getpid()}"
-        self._file = self._path.open("wb")
+        try:
+            self._file = self._path.open("wb", buffering=0)
+        except FileNotFoundError:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
         return self
 
     def __exit__(
@@ -71,8 +83,11 @@ class TextWriter:
             self._path.unlink()
             return
         target = self._folder / text_path(self.id)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._path.replace(target)
+        try:
+            self._path.replace(target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._path.replace(target)
 
 
 class TextFile:
@@ -125,3 +140,14 @@ class TextFile:
 
 
 Text = str | TextFile
+
+
+class Texts:
+    """The texts of a run's chunks, from those of their documents."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file_of = lru_cache(_N_OPEN)(lambda doc_id: TextFile(folder / text_path(doc_id)))
+
+    def read(self, chunk: Chunk) -> str:
+        """Return the characters of a chunk; fast for chunks of a few documents at a time."""
+        return self._file_of(chunk.doc_id)[chunk.start : chunk.end]
