@@ -129,14 +129,17 @@ class _Talk:
             part: tells the halves of a passage from each other.
         """
         kind, items = self.desk.kind, list[Item]()
+        headings = self.passage.chunks[0].headings
         for attempt in range(1 + self.desk.config.gen.max_reasks):
             missing = num_pairs - len(items)
-            more = kind.follow_up(texts, items, missing, num_pairs) if items else None
+            messages = (
+                kind.follow_up(texts, items, missing, num_pairs, headings)
+                if items
+                else kind.messages(texts, missing, headings)
+            )
             room = _room(self.desk.config.gen.max_tokens, missing / num_pairs)
             try:
-                reply, found = await self._ask(
-                    more or kind.messages(texts, missing), missing, room, part, attempt
-                )
+                reply, found = await self._ask(messages, missing, room, part, attempt)
             except ClientError as error:
                 if items:  # what there is counts
                     break

@@ -20,7 +20,6 @@ from rich.table import Table
 from synth.config import Config
 from synth.errors import SynthError
 from synth.external import find_program
-from synth.ingest import find_documents
 from synth.memory import (
     CPU_BUILD,
     GIB,
@@ -35,6 +34,7 @@ from synth.qa import Kind, describe_shortage
 from synth.server.command import build_command
 from synth.server.lease import find_port
 from synth.serving import check_flags
+from synth.sources import find_documents
 
 _LEAST_FREE_GIB = 2.0
 """Of disk: results are small, but MLflow copies them, and vLLM compiles into its cache."""
@@ -132,10 +132,12 @@ def _disk() -> Iterator[Finding]:
 
 
 def _documents(config: Config) -> Iterator[Finding]:
-    paths = find_documents(config.docs_list)
-    mib = sum(path.stat().st_size for path in paths) / 2**20
+    sources = find_documents(config.docs_list)
+    paths = [Path(source.name) for source in sources if not source.is_url]
+    urls = f", {n} URLs" if (n := len(sources) - len(paths)) else ""
+    mib = sum(path.stat().st_size for path in paths if path.exists()) / 2**20
     size = f"chunks of at most {config.chunk_size} tokens, {config.chunk.overlap} shared"
-    yield Finding("documents", f"{len(paths)} files, {mib:.1f} MiB; {size}")
+    yield Finding("documents", f"{len(paths)} files, {mib:.1f} MiB{urls}; {size}")
 
 
 def _prompt(config: Config) -> Iterator[Finding]:

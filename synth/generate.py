@@ -1,10 +1,10 @@
 """Ask the model for pairs, passage by passage, many at a time."""
 
-import itertools
 import random
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from synth.ask import Desk, Passage, ask, draw
 from synth.config import QaConfig
@@ -13,6 +13,8 @@ from synth.pool import FailureBudget, map_unordered
 from synth.records import Chunk, Failure, Pair
 from synth.slots import Priority
 from synth.traffic import MOST, Traffic
+
+Item = TypeVar("Item")
 
 _NEAR = 8
 """Chunks before and behind one that may be asked about together with it: what is far away seldom
@@ -23,8 +25,8 @@ has to do with it."""
 class Task:
     """Chunks that are to be asked about."""
 
-    read_chunks: Callable[[], Iterable[Chunk]]
-    """Returns all chunks of the run in their order, those of a document together."""
+    chunks: AsyncIterable[Chunk]
+    """All chunks of the run in their order, those of a document together, as they come."""
     answered: Collection[str]
     """Ids of those that have their pairs."""
     read_text: Callable[[Chunk], str]
@@ -72,7 +74,7 @@ async def generate(task: Task, desk: Desk, lane: Lane) -> AsyncGenerator[list[Pa
 
     passages = (
         (position, chunks)
-        for position, chunks in enumerate(group(task.read_chunks(), desk.kind.n_chunks))
+        async for position, chunks in _enumerate(group(task.chunks, desk.kind.n_chunks))
         if chunks[0].id not in task.answered
     )
     concurrency = desk.config.gen.concurrency
@@ -84,20 +86,20 @@ async def generate(task: Task, desk: Desk, lane: Lane) -> AsyncGenerator[list[Pa
             yield made
             if isinstance(made, Failure):
                 task.budget.spend(made.detail)
+    task.budget.check()
 
 
-def group(chunks: Iterable[Chunk], n_chunks: int) -> Iterator[list[Chunk]]:
+async def group(chunks: AsyncIterable[Chunk], n_chunks: int) -> AsyncIterator[list[Chunk]]:
     """Yield each chunk with ``n_chunks - 1`` others that are near in its document, drawn by its id.
 
     Where a document has not so many, the chunk comes with all that there are.
     """
     if n_chunks == 1:
-        for chunk in chunks:
+        async for chunk in chunks:
             yield [chunk]
         return
     near = max(_NEAR, n_chunks)
-    for _, found in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
-        document = list(found)
+    async for document in _by_document(chunks):
         for number, chunk in enumerate(document):
             before, after = (
                 document[max(0, number - near) : number],
@@ -107,6 +109,24 @@ def group(chunks: Iterable[Chunk], n_chunks: int) -> Iterator[list[Chunk]]:
             draws = random.Random(draw(chunk.id))  # noqa: S311  (to be repeated)
             drawn = draws.sample(others, min(n_chunks - 1, len(others)))
             yield [chunk, *sorted(drawn, key=lambda one: one.start)]
+
+
+async def _by_document(chunks: AsyncIterable[Chunk]) -> AsyncIterator[list[Chunk]]:
+    document: list[Chunk] = []
+    async for chunk in chunks:
+        if document and chunk.doc_id != document[0].doc_id:
+            yield document
+            document = []
+        document.append(chunk)
+    if document:
+        yield document
+
+
+async def _enumerate(items: AsyncIterable[Item]) -> AsyncIterator[tuple[int, Item]]:
+    number = 0
+    async for item in items:
+        yield number, item
+        number += 1
 
 
 def _failure(chunk: Chunk, error: SynthError) -> Failure:

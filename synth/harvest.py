@@ -11,16 +11,18 @@ from synth import external
 from synth.ask import Desk
 from synth.client import Client
 from synth.config import Config
+from synth.feed import Feed
 from synth.generate import Lane, Task, generate
-from synth.io import JsonlWriter, read_jsonl, read_text
+from synth.io import JsonlWriter, read_jsonl
 from synth.meter import Extent, Meter, metering
 from synth.order import Positions, arrange
 from synth.pool import FailureBudget
 from synth.qa import Kind
-from synth.records import Call, Chunk, Failure, Pair, Request
+from synth.records import Call, Failure, Pair, Request
 from synth.replies import Replies
 from synth.salvage import FAILURES, PAIRS, REQUESTS, Salvage, read_chunks
 from synth.tally import Tally
+from synth.texts import Texts
 from synth.traces import Sample
 from synth.tracking import Tracker
 from synth.traffic import Route
@@ -56,19 +58,21 @@ class Harvest:
     n_pairs: int
     """Pairs of the run so far."""
 
-    async def gather(self, route: Route, before: Salvage, n_chunks: int) -> None:
+    async def gather(self, route: Route, before: Salvage, feed: Feed) -> None:
         """Ask about all chunks that have no pairs yet; each has a row then, in the chunks' order.
+
+        Chunks may still be to come.
 
         Raises:
             SynthError: what ends a run.
         """
-        budget = FailureBudget(n_chunks, self.config.gen.max_failed_frac)
-        task = Task(lambda: read_chunks(self.folder), before.answered, self._read_text, budget)
-        extent = Extent(n_chunks, len(before.answered), before.n_pairs)
+        budget = FailureBudget(feed.total, self.config.gen.max_failed_frac)
+        task = Task(feed.read(), before.answered, Texts(self.folder).read, budget)
+        extent = Extent(feed.total, len(before.answered), before.n_pairs)
         slots, begin = self.asking.lane.traffic.slots, time.monotonic()
         with JsonlWriter(self.folder / REQUESTS) as requests:
             tally = self._tally(requests)
-            results = self._results(task, route, before, tally, n_chunks)
+            results = self._results(task, route, before, tally)
             try:
                 async with metering(
                     tally, self.tracker, lambda: (slots.n_busy, slots.capacity), extent
@@ -91,7 +95,7 @@ class Harvest:
                         meter.count(len(result))
 
     def _results(
-        self, task: Task, route: Route, before: Salvage, tally: Tally, n_chunks: int
+        self, task: Task, route: Route, before: Salvage, tally: Tally
     ) -> AsyncGenerator[list[Pair] | Failure]:
         config, asking = self.config, self.asking
         if config.qa.engine == "synthetic-data-kit":
@@ -114,7 +118,7 @@ class Harvest:
             asking.model or _name_external(route, config),
             tally,
             before.asked,
-            self._note(Sample(n_chunks, config.tracking.traces, config.seed)),
+            self._note(Sample(config.tracking.traces, config.seed)),
         )
         return generate(task, desk, asking.lane)
 
@@ -152,9 +156,6 @@ class Harvest:
         positions = Positions(chunk.id for chunk in read_chunks(self.folder))
         for name, column in ((PAIRS, "chunk_id"), (REQUESTS, "chunk_id"), (FAILURES, "id")):
             arrange(self.folder / name, column, positions)
-
-    def _read_text(self, chunk: Chunk) -> str:
-        return read_text(self.folder / chunk.path)
 
 
 def _name_external(route: Route, config: Config) -> str:

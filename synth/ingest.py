@@ -1,183 +1,272 @@
-"""Find documents and read their text.
+"""Take the documents of a run in: read and cut by workers, in the order of their sources.
 
-A document is one file of plain text or Markdown in UTF-8 (or UTF-16 with its byte order mark).
-Its text is kept to the character, line ends and NUL bytes included.
+Several sources are at work at once, each in a process of its own; what comes of them is taken in
+their order, so results do not depend on how many there are. Of documents that are alike, the first
+one is used.
 """
 
-import codecs
-import glob
-import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from synth.chunk_files import is_chunk
-from synth.errors import ConfigError, IngestError
-from synth.io import link, read_json, write_json, write_text
-from synth.records import Document, Failure
+from synth.config import IngestConfig
+from synth.crew import Crew, Limits
+from synth.errors import TaskError
+from synth.io import link, read_jsonl, write_jsonl
+from synth.prepare import CutOnly, Cutting, Found, Message, Read, Skipping, Task, fail
+from synth.reading import is_plain
+from synth.reading.alike import Library
+from synth.records import Chunk, Document, Failure
 from synth.shared import Shared
+from synth.sources import Location
+from synth.texts import Texts, text_path
 
-TEXT_SUFFIXES = frozenset(
-    {"", ".txt", ".text", ".md", ".markdown", ".mdx", ".rst", ".adoc", ".org"}
-)
-"""Files that are read; others in a folder are reported as skipped."""
+SCRATCH = ".reading"
+"""Where workers write what is not whole yet, in the run's folder."""
 
-_CONTROL_FRAC = 0.1
-_CONTROLS = "".join(set(map(chr, range(32))) - set("\t\n\v\f\r\x1b"))
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MOST_PROCESSES = 8
+_AHEAD = 4
+"""Sources for each worker that may be at work, or done, before they are taken."""
+_AT_ONCE_BYTES = 4 * 1024 * 1024
+"""Plain text up to here, in all, is read by this process: workers take half a second to start."""
+_TOGETHER_CHARS = 1024 * 1024
+"""Documents that were read before are cut in tasks of so much text."""
+
+
+@dataclass
+class Batch:
+    """What was taken in: rows of the run's files, in the order of the documents."""
+
+    documents: list[Document] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """A document with its text."""
+class Order:
+    """What is to be taken in."""
 
-    document: Document
-    text: str
-
-
-def find_documents(docs: Sequence[str]) -> list[Path]:
-    """Return the files behind ``docs`` (files, folders, globs), each once, in a stable order.
-
-    Left out are hidden files in folders and, unless named one by one, what
-    ``SyntheticDataKit.chunk_data`` has cut there.
-
-    Raises:
-        ConfigError: if an entry matches nothing.
-    """
-    found: dict[Path, None] = {}
-    problems = []
-    for entry in docs:
-        paths = _expand(entry)
-        if not paths:
-            problems.append(_nothing_at(entry))
-        found.update(dict.fromkeys(paths))
-    if problems:
-        raise ConfigError(problems)
-    return list(found)
+    folder: Path
+    """Of the run."""
+    ingest: IngestConfig
+    sources: Sequence[Location] = ()
+    """What is to be read; none if that was done before."""
+    documents: Sequence[Document] = ()
+    """Documents that were read before and are to be cut only."""
+    cutting: Cutting | None = None
+    """How they are cut; None = not at all."""
+    cache: Path | None = None
+    """Where texts are kept for later runs."""
+    limit: int | None = None
+    """Chunks after which it ends; documents that are not needed for them are not read."""
 
 
-def ingest(paths: Sequence[Path], folder: Path, shared: Shared) -> Iterator[Document | Failure]:
-    """Read the files, and write their texts to ``folder``; one result for each file.
+class Intake:
+    """Carries an order out, in the thread that takes its batches."""
 
-    The jobs of a sweep have the texts that the first of them has read, even if a file has changed
-    since: they are compared.
-    """
-    with shared.once("documents", *map(str, paths)) as kept:
-        if kept is not None and kept.exists():
-            yield from _link_documents(kept, folder)
-            return
-        rows: list[dict[str, object]] = []
-        for result in read_documents(paths):
-            if isinstance(result, Failure):
-                rows.append({"failure": asdict(result)})
-                yield result
-                continue
-            document, text_path = result.document, folder / result.document.text_path
-            write_text(text_path, result.text)
-            rows.append({"document": asdict(document), "text": str(text_path.absolute())})
-            yield document
-        if kept is not None:
-            write_json(kept, {"files": rows})
+    def __init__(self, order: Order, shared: Shared) -> None:
+        self._order, self._shared = order, shared
+        self._texts = Texts(order.folder)
+        self._crew: Crew | None = None
+        self._stopped = threading.Event()
 
+    def stop(self) -> None:
+        """Have the batches end soon, whatever the workers are at; may be called by any thread."""
+        self._stopped.set()
+        if (crew := self._crew) is not None:
+            crew.stop()
 
-def _link_documents(kept: Path, folder: Path) -> Iterator[Document | Failure]:
-    for row in read_json(kept)["files"]:
-        if "failure" in row:
-            yield Failure(**row["failure"])
-            continue
-        document = Document(**row["document"])
-        link(Path(row["text"]), folder / document.text_path)
-        yield document
+    def batches(self) -> Generator[Batch]:
+        """Read and cut, and yield what comes of it.
 
+        The jobs of a sweep have the texts that the first of them has read, even if a file has
+        changed since: they are compared.
+        """
+        order = self._order
+        names = [source.name for source in order.sources]
+        once = self._shared.once("documents", *names) if names else nullcontext()
+        with once as kept:
+            if self._stopped.is_set():  # while another job has read
+                return
+            if kept is not None and kept.exists():
+                messages = self._take_known(kept)
+            elif order.sources:
+                messages = self._take_sources(kept)
+            else:
+                messages = self._run(self._cuts(order.documents))
+            for some in _limit(messages, order.limit):
+                if self._stopped.is_set():
+                    return
+                batch = _to_batch(some)
+                self._write_files(batch.chunks)
+                yield batch
 
-def read_documents(paths: Sequence[Path]) -> Iterator[Ingested | Failure]:
-    """Read the files one by one; what can't be read, or was read before, is a failure."""
-    seen: dict[str, Path] = {}
-    for path in paths:
-        try:
-            ingested = read_document(path)
-        except IngestError as error:
-            yield Failure(error.path, "ingest", type(error).__name__, str(error))
-            continue
-        first = seen.setdefault(ingested.document.id, path)
-        if first is path:
-            yield ingested
-        else:
-            yield Failure(str(path), "ingest", "Duplicate", f"same content as {first}")
-
-
-def read_document(path: Path, suffixes: Collection[str] | None = TEXT_SUFFIXES) -> Ingested:
-    """Read one file.
-
-    Args:
-        suffixes: those of text; None = whatever it is called.
-
-    Raises:
-        IngestError: if it can't be read, is of another format, not text, or empty.
-    """
-    if suffixes is not None and path.suffix.lower() not in suffixes:
-        known = " ".join(sorted(filter(None, suffixes)))
-        raise IngestError(f"format {path.suffix} is not supported (read: {known})", str(path))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise IngestError(f"can't be read: {error.strerror}", str(path)) from error
-    text = _decode(data, path)
-    if not text.strip():
-        raise IngestError("has no text", str(path))
-    sha256 = hashlib.sha256(data).hexdigest()
-    document = Document(
-        id=sha256[:16],
-        path=str(path),
-        sha256=sha256,
-        n_chars=len(text),
-        text_path=f"data/txt/{sha256[:16]}.txt",
-    )
-    return Ingested(document, text)
-
-
-def _expand(entry: str) -> list[Path]:
-    path = Path(entry).expanduser()
-    if path.is_dir():
-        return sorted(file for file in _walk(path) if not is_chunk(file))
-    if path.exists():
-        return [path.absolute()]
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute patterns)
-    files = (file.absolute() for file in matches if file.is_file())
-    return [file for file in files if not is_chunk(file)]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name).absolute() for name in files if not name.startswith("."))
-
-
-def _nothing_at(entry: str) -> str:
-    path = Path(entry).expanduser()
-    if path.is_dir():
-        return f"docs={entry}: the folder holds no files"
-    if glob.has_magic(entry):
-        return f"docs={entry}: no file matches (looked from {Path.cwd()})"
-    return f"docs={entry}: there is no such file or folder (looked from {Path.cwd()})"
-
-
-def _decode(data: bytes, path: Path) -> str:
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise IngestError(
-            f"is not text in UTF-8 (byte {error.start} of {len(data)})", str(path)
-        ) from error
-    n_controls = sum(map(text.count, _CONTROLS))
-    if n_controls > _CONTROL_FRAC * len(text):
-        raise IngestError(
-            f"is not text ({n_controls} of {len(text)} are control characters)", str(path)
+    def _take_sources(self, kept: Path | None) -> Iterator[list[Message]]:
+        order, rows = self._order, list[dict[str, Any]]()
+        reads = (
+            Read(one, order.folder, order.ingest, order.cutting, cache=order.cache)
+            for one in order.sources
         )
-    return text
+        for messages in _use_once(self._run(reads), order):
+            if kept is not None:
+                rows += filter(None, map(self._row, messages))
+            yield messages
+        if kept is not None and not self._stopped.is_set():
+            write_jsonl(kept, rows)
+
+    def _take_known(self, kept: Path) -> Iterator[list[Message]]:
+        """Take what another job has read: it is linked, and cut anew."""
+        order, known, documents = self._order, list[Message](), list[Document]()
+        for row in read_jsonl(kept):
+            if "failure" in row:
+                known.append(Failure(**row["failure"]))
+                continue
+            documents.append(document := Document.from_row(row["document"]))
+            known.append(Found(document, b""))
+            link(Path(row["text"]), order.folder / document.text_path)
+        yield known
+        if order.cutting is not None:
+            yield from self._run(self._cuts(documents))
+
+    def _row(self, message: Message) -> dict[str, Any] | None:
+        if isinstance(message, Failure):
+            return {"failure": asdict(message)}
+        if isinstance(message, Found):
+            text = self._order.folder.absolute() / message.document.text_path
+            return {"document": message.document.row(), "text": str(text)}
+        return None
+
+    def _cuts(self, documents: Sequence[Document]) -> Iterator[CutOnly]:
+        assert self._order.cutting is not None
+        together, n_chars = list[Document](), 0
+        for document in documents:
+            together.append(document)
+            n_chars += document.n_chars
+            if n_chars >= _TOGETHER_CHARS:
+                yield CutOnly(together, self._order.folder, self._order.cutting)
+                together, n_chars = [], 0
+        if together:
+            yield CutOnly(together, self._order.folder, self._order.cutting)
+
+    def _run(self, tasks: Iterable[Task]) -> Iterator[list[Message]]:
+        """Yield what the tasks tell, in their order."""
+        order, scratch = self._order, self._order.folder / SCRATCH
+        shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
+        if _is_little(order):
+            for task in tasks:
+                yield from task(scratch)
+            return
+        n_processes = order.ingest.processes or min(os.cpu_count() or 1, _MOST_PROCESSES)
+        limits = Limits(order.ingest.timeout_s, order.ingest.max_memory_gib)
+        with Crew(n_processes, limits, scratch) as self._crew:
+            ahead = deque[tuple[Task, Iterable[list[Message]]]]()
+            for task in tasks:
+                recovery = Skipping(task) if isinstance(task, Read) else None
+                ahead.append((task, self._crew.submit(task, recovery)))
+                if len(ahead) > _AHEAD * n_processes:
+                    yield from self._results(*ahead.popleft())
+            while ahead:
+                yield from self._results(*ahead.popleft())
+
+    def _results(self, task: Task, stream: Iterable[list[Message]]) -> Iterator[list[Message]]:
+        try:
+            yield from stream
+        except TaskError as error:
+            if not self._stopped.is_set():
+                yield [fail(task.name, error)]
+
+    def _write_files(self, chunks: Iterable[Chunk]) -> None:
+        for chunk in chunks:
+            if chunk.path:
+                path = self._order.folder / chunk.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._texts.read(chunk).encode())
+
+
+def _use_once(lists: Iterable[list[Message]], order: Order) -> Iterator[list[Message]]:
+    """Leave out documents that are like an earlier one, with a failure in their place.
+
+    Their texts go at the end: until then a worker may be at another one with the same text.
+    """
+    library, paths = Library(order.ingest.similarity), dict[str, str]()
+    is_used, unused = True, set[str]()
+    for messages in lists:
+        used: list[Message] = []
+        for message in messages:
+            if isinstance(message, Found):
+                document = message.document
+                found = library.find(document.id, message.signature)
+                is_used = found is None
+                if found is not None:
+                    unused.add(document.text_path)
+                    used.append(_leave_out(document, paths, *found))
+                    continue
+                paths[document.id] = document.path
+            if is_used or isinstance(message, Failure):
+                used.append(message)
+        yield used
+    for path in unused - set(map(text_path, paths)):
+        (order.folder / path).unlink(missing_ok=True)
+
+
+def _leave_out(
+    document: Document, paths: Mapping[str, str], other: str, similarity: float
+) -> Failure:
+    if document.id == other:
+        return Failure(document.path, "ingest", "Duplicate", f"same content as {paths[other]}")
+    detail = f"{similarity:.0%} the same as {paths[other]} (ingest.similarity)"
+    return Failure(document.path, "ingest", "NearDuplicate", detail)
+
+
+def _limit(lists: Iterable[list[Message]], limit: int | None) -> Iterator[list[Message]]:
+    """End with the chunk number ``limit``."""
+    left = limit
+    for messages in lists:
+        if left is None:
+            yield messages
+            continue
+        for number, message in enumerate(messages):
+            left -= isinstance(message, Chunk)
+            if not left:
+                yield messages[: number + 1]
+                return
+        yield messages
+
+
+def _to_batch(messages: Iterable[Message]) -> Batch:
+    batch = Batch()
+    for message in messages:
+        if isinstance(message, Found):
+            batch.documents.append(message.document)
+        elif isinstance(message, Failure):
+            batch.failures.append(message)
+        elif isinstance(message, Chunk):
+            batch.chunks.append(message)
+    return batch
+
+
+def _is_little(order: Order) -> bool:
+    """Return whether the work is harmless, and done before a worker has started."""
+    if not order.sources:
+        return sum(document.n_chars for document in order.documents) <= _AT_ONCE_BYTES
+    n_bytes = 0
+    for source in order.sources:
+        if not is_plain(source):
+            return False
+        n_bytes += _size_of(source.name)
+        if n_bytes > _AT_ONCE_BYTES:
+            return False
+    return True
+
+
+def _size_of(source: str) -> int:
+    try:
+        return Path(source).stat().st_size
+    except OSError:
+        return 0  # what is wrong with it is found when it is read

@@ -108,4 +108,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    # Half a character, which UTF-8 can't hold, stands as an escape, as JSON has it.
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -17,7 +17,6 @@ from synth.errors import ConfigError
 from synth.external import find_tool
 from synth.generate import Lane
 from synth.harvest import Asking
-from synth.ingest import find_documents
 from synth.loop import run_async
 from synth.models import Model, cache_dir, resolve_model
 from synth.place import Place, describe
@@ -30,8 +29,8 @@ from synth.server.launch import Launch, Launches
 from synth.server.lease import Session, link_log
 from synth.serving import Serving, plan_serving
 from synth.shared import Shared
+from synth.sources import Location, find_documents
 from synth.store import ui_command
-from synth.tokens import Tokenizer
 from synth.tracking import Tracker, Worker, open_tracker
 from synth.traffic import Traffic
 
@@ -72,14 +71,14 @@ class Preparation:
         Raises:
             ConfigError: with what can't be run.
         """
-        documents = find_documents(config.docs_list) if "ingest" in config.steps else []
+        sources = find_documents(config.docs_list) if "ingest" in config.steps else []
         Kind(config.qa)  # a bad template or schema is found before anything starts
         needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
         tool = find_tool(config.qa) if needs_tool else ()
         model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None
         if serving is None and model is not None and (plan := self._plan(config, model)):
             serving, config = plan, plan.config
-        return Job(config, documents, tool, model, serving)
+        return Job(config, sources, tool, model, serving)
 
     def _resolve(self, config: Config) -> Model:
         key = repr(config.model)
@@ -101,7 +100,7 @@ class Job:
     """A job whose settings have been found good."""
 
     config: Config
-    documents: Sequence[Path]
+    sources: Sequence[Location]
     tool: Sequence[str]
     model: Model | None
     serving: Serving | None
@@ -168,8 +167,9 @@ class Job:
             async with self._asking(summary.folder, around, place) as asking:
                 inputs = Inputs(
                     config=self.config,
-                    documents=self.documents,
-                    load_tokenizer=lambda: self._load_tokenizer(around.shared),
+                    sources=self.sources,
+                    find_tokenizer=self._find_tokenizer,
+                    cache=cache_dir(),
                     connect=connection.open,
                     asking=asking,
                     shared=around.shared,
@@ -218,9 +218,9 @@ class Job:
             log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
         return launch, is_shared
 
-    def _load_tokenizer(self, shared: Shared) -> Tokenizer:
+    def _find_tokenizer(self) -> Path:
         assert self.model is not None
-        return Tokenizer(self.model.tokenizer_path(), shared)
+        return self.model.tokenizer_path()
 
 
 def run_job(

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from synth.arguments import Arguments, named_as_arguments
-from synth.chunk import cut
 from synth.chunk_files import is_chunk, write_chunks
 from synth.config import Config
+from synth.cutting.token import cut_tokens
 from synth.errors import ConfigError
-from synth.ingest import read_document
 from synth.io import read_jsonl
 from synth.job import run_job
 from synth.loop import run_async
 from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
+from synth.reading.plain import read_text_of
 from synth.records import Pair
 from synth.server import ready, watch
 from synth.server.launch import Launch
@@ -216,15 +216,9 @@ class SyntheticDataKit:
         if path.is_file() and not path.read_bytes().strip():
             write_chunks(path, [])
             return []
-        config, ingested = self._prepared, read_document(path, suffixes=None)
-        chunks = cut(
-            ingested.document,
-            ingested.text,
-            self._tokenizer,
-            size=config.chunk_size,
-            overlap=config.chunk.overlap,
-        )
-        texts = [ingested.text[chunk.start : chunk.end] for chunk in chunks]
+        config, text = self._prepared, read_text_of(path, self._prepared.ingest)
+        spans = cut_tokens(text, self._tokenizer, config.chunk_size, config.chunk.overlap)
+        texts = [text[span.start : span.end] for span in spans]
         files = write_chunks(path, texts)
         longest = max(map(len, texts))
         if longest > self._longest_chars:  # it must stay one chunk in the external tool

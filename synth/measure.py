@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synth.io import read_jsonl, read_text, write_jsonl
+from synth.io import read_jsonl, write_jsonl
+from synth.records import Chunk
+from synth.texts import Texts
 
 NAME = "figures.jsonl"
 
@@ -90,19 +92,19 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
     failures_of = _ByChunk(
         (row for row in _rows(folder / "failures.jsonl") if row["stage"] == "generate"), "id"
     )
-    n_seen = 0
-    for chunk, paths in _chunks(folder):
+    texts, n_seen = Texts(folder), 0
+    for chunk, chunks in _chunks(folder):
         sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
-        sums["n_failed"] = len(failures_of.take(chunk["id"]))
-        for request in requests_of.take(chunk["id"]):
+        sums["n_failed"] = len(failures_of.take(chunk.id))
+        for request in requests_of.take(chunk.id):
             _add_request(sums, request)
-        if pairs := pairs_of.take(chunk["id"]):
-            about = pairs[0].get("chunk_ids", [chunk["id"]])
-            words = {word for one in about for word in words_of(read_text(folder / paths[one]))}
+        if pairs := pairs_of.take(chunk.id):
+            about = pairs[0].get("chunk_ids", [chunk.id])
+            words = {word for one in about for word in words_of(texts.read(chunks[one]))}
             for pair in pairs:
                 _add_pair(sums, pair, words, is_new=bool(is_new[n_seen]))
                 n_seen += 1
-        yield {"chunk_id": chunk["id"], **{name: chunk[name] for name in _PLACE}, **sums}
+        yield {"chunk_id": chunk.id, **{name: getattr(chunk, name) for name in _PLACE}, **sums}
 
 
 def words_of(text: str) -> list[str]:
@@ -144,20 +146,19 @@ def _add_pair(
     row["answer_words"] += len(answer)
 
 
-def _chunks(folder: Path) -> Iterator[tuple[Row, dict[str, str]]]:
-    """Yield each chunk with the files of those that its pairs may be about: its document's.
+def _chunks(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]:
+    """Yield each chunk with those that its pairs may be about, by id: its document's.
 
     Where every pair is about one chunk only, no other is looked up and none is kept.
     """
     first = next(_rows(folder / "pairs.jsonl"), {})
-    rows = _rows(folder / "chunks.jsonl")
+    chunks = map(Chunk.from_row, _rows(folder / "chunks.jsonl"))
     if "chunk_ids" not in first:
-        yield from ((row, {row["id"]: row["path"]}) for row in rows)
+        yield from ((chunk, {chunk.id: chunk}) for chunk in chunks)
         return
-    for _, document in itertools.groupby(rows, key=lambda row: row["doc_id"]):
-        chunks = list(document)
-        paths = {chunk["id"]: chunk["path"] for chunk in chunks}
-        yield from ((chunk, paths) for chunk in chunks)
+    for _, document in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
+        by_id = {chunk.id: chunk for chunk in document}
+        yield from ((chunk, by_id) for chunk in by_id.values())
 
 
 class _ByChunk:

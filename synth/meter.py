@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from synth.pool import Total
 from synth.progress import Bar, has_bars, show_progress
 from synth.tally import Tally
 from synth.tracking import Tracker
@@ -34,7 +35,7 @@ _POINTS_PER_AGE = 200
 class Extent:
     """What is to be generated, and what earlier attempts have of it."""
 
-    n_chunks: int
+    chunks: Total
     n_done: int = 0
     n_pairs: int = 0
 
@@ -65,7 +66,7 @@ class Meter:
         bar: Bar,
     ) -> None:
         self._tally, self._tracker, self._read_state, self._bar = tally, tracker, read_state, bar
-        self._n_chunks, self._n_done, self._n_pairs = extent.n_chunks, extent.n_done, extent.n_pairs
+        self._chunks, self._n_done, self._n_pairs = extent.chunks, extent.n_done, extent.n_pairs
         self._begin = self._logged = self._read(time.monotonic())
         self._window = deque([self._begin])
         self._next_point_s = self._begin.at_s + INTERVAL_S
@@ -80,12 +81,16 @@ class Meter:
     def tick(self, now_s: float) -> None:
         """Take a sample at a moment of the monotonic clock; show it, and log it where that is due."""
         now = self._slide(now_s)
-        said = describe(self._window[0], now, self._n_chunks)
+        said = describe(self._window[0], now, self._chunks)
+        self._bar.expect(self._chunks.n)
         self._bar.say(said)
         if now_s >= self._next_line_s:
             self._next_line_s = now_s + LINE_S
             if not has_bars():
-                log.info("generate  %d of %d chunks, %s", now.n_done, self._n_chunks, said)
+                so_far = "" if self._chunks.is_final else " so far"
+                log.info(
+                    "generate  %d of %d chunks%s, %s", now.n_done, self._chunks.n, so_far, said
+                )
         if now_s >= self._next_point_s:
             self._log_point(now)
 
@@ -103,7 +108,7 @@ class Meter:
 
     def _log_point(self, now: Reading) -> None:
         before = min(self._window[0], self._logged, key=lambda reading: reading.at_s)
-        figures = figures_of(before, now, self._n_chunks)
+        figures = figures_of(before, now, self._chunks.n)
         self._tracker.log_points({f"generate/now_{name}": n for name, n in figures.items()})
         self._logged = now
         self._next_point_s = now.at_s + interval_at(now.at_s - self._begin.at_s)
@@ -133,7 +138,7 @@ async def metering(
         read_state: returns the requests in flight, and how many may be; (0, 0) if nobody knows.
         extent: what there is to do.
     """
-    with show_progress("generate pairs", extent.n_chunks) as bar:
+    with show_progress("generate pairs", extent.chunks.n) as bar:
         bar(extent.n_done)
         meter = Meter(tally, tracker, read_state, extent, bar)
         ticking = asyncio.create_task(_keep_ticking(meter))
@@ -167,11 +172,15 @@ def figures_of(before: Reading, now: Reading, n_chunks: int) -> dict[str, float]
     return figures
 
 
-def describe(before: Reading, now: Reading, n_chunks: int) -> str:
-    """Return the same in words, what matters most first: ``3:20 left · 12.4 pairs/s · …``."""
-    figures = figures_of(before, now, n_chunks)
+def describe(before: Reading, now: Reading, chunks: Total) -> str:
+    """Return the same in words, what matters most first: ``3:20 left · 12.4 pairs/s · …``.
+
+    What is left is not known as long as chunks are still to come.
+    """
+    figures = figures_of(before, now, chunks.n)
     chunks_per_s = _rate(before.n_done, now.n_done, now.at_s - before.at_s)
-    left = [f"{_clock((n_chunks - now.n_done) / chunks_per_s)} left"] if chunks_per_s else []
+    is_known = chunks.is_final and chunks_per_s
+    left = [f"{_clock((chunks.n - now.n_done) / chunks_per_s)} left"] if is_known else []
     tokens = [f"{figures['output_tokens_per_s']:,.0f} tok/s"] if now.n_output_tokens else []
     in_flight = [f"{now.n_in_flight:,} in flight"] if now.limit else []
     return " · ".join([*left, f"{figures['pairs_per_s']:,.1f} pairs/s", *tokens, *in_flight])

@@ -1,7 +1,8 @@
-"""A bounded concurrent map over items of which some may fail."""
+"""A bounded concurrent map over items of which some may fail, and which may be still to come."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from synth.errors import OF_AN_ITEM, BudgetExceeded, SynthError
@@ -10,8 +11,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@dataclass
+class Total:
+    """How many items there are: so far, or in all."""
+
+    n: int = 0
+    is_final: bool = False
+
+
 async def map_unordered(
-    function: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
+    function: Callable[[Item], Awaitable[Result]], items: AsyncIterable[Item], *, limit: int
 ) -> AsyncGenerator[tuple[Item, Result | SynthError]]:
     """Yield each item with its result, as they come, at most ``limit`` at work.
 
@@ -19,7 +28,7 @@ async def map_unordered(
     ends the map. Items are taken from the iterable when they are needed, and no more are at work
     than are taken away. Whatever ends the iteration, no task is left behind.
     """
-    crew = _Crew(function, iter(items), limit)
+    crew = _Crew(function, aiter(items), limit)
     crew.grow()
     try:
         while crew.n_at_work:
@@ -38,9 +47,10 @@ class _Crew(Generic[Item, Result]):
     """Tasks that take items until there are none left."""
 
     def __init__(
-        self, function: Callable[[Item], Awaitable[Result]], items: Iterator[Item], limit: int
+        self, function: Callable[[Item], Awaitable[Result]], items: AsyncIterator[Item], limit: int
     ) -> None:
         self._function, self._items, self._limit = function, items, limit
+        self._turn = asyncio.Lock()  # an async generator has one taker at a time
         self._tasks: list[asyncio.Task[None]] = []
         self.n_at_work = 0
         self.done: asyncio.Queue[tuple[Item, Result | SynthError] | Exception | None]
@@ -62,9 +72,13 @@ class _Crew(Generic[Item, Result]):
     async def _work(self) -> None:
         end = None
         try:
-            for item in self._items:
+            while True:
+                async with self._turn:
+                    item = await anext(self._items)
                 self.grow()
                 await self.done.put((item, await self._attempt(item)))
+        except StopAsyncIteration:
+            pass
         except Exception as error:  # noqa: BLE001  (raised where the results are taken)
             end = error
         await self.done.put(end)
@@ -81,9 +95,9 @@ class FailureBudget:
 
     _LEAST = 10  # a share of fewer failures says nothing yet
 
-    def __init__(self, total: int, max_failed_frac: float) -> None:
-        self._total = total
-        self._most = max(self._LEAST, max_failed_frac * total)
+    def __init__(self, total: Total, max_failed_frac: float) -> None:
+        """Begin with no failure; as long as ``total`` grows, the share is of those so far."""
+        self._total, self._max_failed_frac = total, max_failed_frac
         self.n_failed = 0
         self._first = ""
 
@@ -95,10 +109,20 @@ class FailureBudget:
         """
         self._first = self._first or message
         self.n_failed += 1
-        if self.n_failed > self._most or self.n_failed == self._total:
+        self.check()
+
+    def check(self) -> None:
+        """Look again, when the total is known.
+
+        Raises:
+            BudgetExceeded: as :meth:`spend`.
+        """
+        total, most = self._total, max(self._LEAST, self._max_failed_frac * self._total.n)
+        have_all_failed = total.is_final and self.n_failed == total.n > 0
+        if self.n_failed > most or have_all_failed:
             raise BudgetExceeded(
-                f"{self.n_failed} of {self._total} failed; the first: {self._first}",
+                f"{self.n_failed} of {total.n} failed; the first: {self._first}",
                 failed=self.n_failed,
-                total=self._total,
+                total=total.n,
                 first=self._first,
             )

@@ -39,6 +39,10 @@ class Bar:
         """Move on by ``n``."""
         self._progress.advance(self._task, n)
 
+    def expect(self, total: int) -> None:
+        """Say how much there is to do, as it is known now."""
+        self._progress.update(self._task, total=total)
+
     def say(self, text: str) -> None:
         """Show ``text`` behind the bar, in place of what stood there."""
         self._progress.update(self._task, said=text)

@@ -26,6 +26,10 @@ class Document:
     pages: tuple[int, ...] = ()
     """Character at which each page begins, where the format has pages."""
 
+    def row(self) -> dict[str, Any]:
+        """Return the document as it stands in ``documents.jsonl``, without what is empty."""
+        return _without_empty(self)
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Return the document of a row of ``documents.jsonl``."""
@@ -55,6 +59,10 @@ class Chunk:
     pages: tuple[int, ...] = ()
     """Its first and last page, counted from 1, where the document has pages."""
 
+    def row(self) -> dict[str, Any]:
+        """Return the chunk as it stands in ``chunks.jsonl``, without what is empty."""
+        return _without_empty(self)
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Return the chunk of a row of ``chunks.jsonl``."""
@@ -67,7 +75,7 @@ class Pair:
     """A question and its answer, made from the chunk ``chunk_id``."""
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
-        *("id", "chunk_id", "chunk_ids", "doc_id", "question", "answer"),
+        *("id", "chunk_id", "chunk_ids", "doc_id", "pages", "question", "answer"),
         *("score", "kept", "reasons"),
     )
     """Names of its row that are synth's own, those of later stages included."""
@@ -79,6 +87,8 @@ class Pair:
     answer: str
     chunk_ids: tuple[str, ...] = ()
     """All chunks that it was made from, ``chunk_id`` first, where there are several."""
+    pages: tuple[int, ...] = ()
+    """The first and last page of the chunk ``chunk_id``, where its document has pages."""
     fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What else its kind asks for, such as ``reasoning``, by column."""
 
@@ -93,6 +103,8 @@ class Pair:
         }
         if self.chunk_ids:
             row["chunk_ids"] = list(self.chunk_ids)
+        if self.pages:
+            row["pages"] = list(self.pages)
         return {**row, **self.fields}
 
     @classmethod
@@ -105,6 +117,7 @@ class Pair:
             row["question"],
             row["answer"],
             tuple(row.get("chunk_ids", ())),
+            tuple(row.get("pages", ())),
             {name: value for name, value in row.items() if name not in cls.COLUMNS},
         )
 
@@ -199,3 +212,8 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     n_slots: int | None = None
     """Requests that it works on at a time, if that is known."""
+
+
+def _without_empty(record: Document | Chunk) -> dict[str, Any]:
+    values = ((name, getattr(record, name)) for name in record.__slots__)
+    return {name: value for name, value in values if value not in ((), "")}

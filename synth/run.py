@@ -1,35 +1,49 @@
-"""One experiment: the steps in their order, over the files of one run's folder.
+"""One experiment: its steps, over the files of one run's folder.
 
-Documents are read and cut while the server starts; it is waited for only when it is needed. All
-that a step makes is in the run's folder before the next one begins. What there is much of is read
-from there again as it is needed, and not kept.
+Documents are read and cut while the server starts, and while the chunks that there are already are
+asked about; every other step begins when the one before it has ended. What a step makes is in the
+run's folder; the next one reads it there as it needs it, so nothing that there is much of is kept.
 """
 
+import asyncio
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from synth import chunk, external
+from synth import external
 from synth.config import Config
+from synth.cutting import Cut
 from synth.errors import IngestError
 from synth.export import export
+from synth.feed import Feed
 from synth.harvest import Asking, Harvest
-from synth.ingest import ingest
-from synth.io import JsonlWriter, read_jsonl, read_text, write_text
+from synth.ingest import Batch, Intake, Order
+from synth.io import JsonlWriter, read_jsonl
+from synth.loop import iterate_in_thread, together
 from synth.measure import measure_run
+from synth.prepare import Cutting
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
 from synth.records import Chunk, Failure
 from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, PAIRS, Salvage, read_chunks
 from synth.shared import Shared
-from synth.tokens import Tokenizer
+from synth.sources import Location
 from synth.tracking import Tracker
 from synth.traffic import Route
 
 log = logging.getLogger(__name__)
+
+_READ_TOGETHER = 1000
+_MOST_TOLD = 20
+"""Failures of a step that the terminal shows; all of them are rows of a file."""
+_MOST_CACHED_BYTES = 8 * 2**30
+"""Of texts, and of tokens; what was not used for longest goes."""
 
 COUNTS = ("n_documents", "n_chunks", "n_pairs", "n_failures")
 
@@ -49,8 +63,11 @@ class Inputs:
     """What a run is given."""
 
     config: Config
-    documents: Sequence[Path]
-    load_tokenizer: Callable[[], Tokenizer]
+    sources: Sequence[Location]
+    find_tokenizer: Callable[[], Path]
+    """Returns the model's ``tokenizer.json``, when something is cut."""
+    cache: Path
+    """Folder in which texts and their tokens are kept for later runs."""
     connect: Callable[[], Awaitable[Route]]
     """Returns where requests may go when they can be answered there."""
     asking: Asking
@@ -70,10 +87,12 @@ class Experiment:
         self._folder = folder
         self._tracker = tracker
         self._route: Route | None = None
-        self._longest = 0
-        self._documents = {document.id: document for document in inputs.before.documents}
+        self._feed = Feed(folder)
+        self._n_chars = sum(document.n_chars for document in inputs.before.documents)
+        self._n_tokens = self._longest = 0
+        self._n_failed = Counter[str]()
         self.outcome = Outcome(steps=list(inputs.before.steps))
-        self._count("n_documents", len(self._documents))
+        self._count("n_documents", len(inputs.before.documents))
         self._count("n_pairs", inputs.before.n_pairs)
         self._count("n_failures", inputs.before.n_failures)
 
@@ -83,84 +102,116 @@ class Experiment:
         Raises:
             SynthError: what stops a run; failures of single items are rows of a file instead.
         """
-        steps = set(self._config.steps)
         with JsonlWriter(self._folder / FAILURES):
             pass  # it is there, even if there is nothing to say
-        if "ingest" in steps:
-            self._ingest()
-        if "chunk" in steps:
-            self._chunk()
+        await together(self._take_in(), self._go_on())
+
+    async def _go_on(self) -> None:
+        """Run the steps behind reading and cutting."""
+        steps = self._config.steps
+        asks_itself = "generate" in steps and self._config.qa.engine == "synth"
+        if not asks_itself:
+            await self._feed.wait_for_all()
         if "serve" in steps:
             await self._serve()
-        if "config" in steps:
-            self._write_config()
-        if "generate" in steps:
-            await self._generate()
+        if asks_itself:
+            await together(self._generate(), self._write_config())
+        else:
+            await self._write_config()
+            if "generate" in steps:
+                await self._generate()
         if "export" in steps:
             self._export()
 
-    def _ingest(self) -> None:
-        paths = self._inputs.documents
-        if "ingest" not in self.outcome.steps:
-            with (
-                self._timed("ingest"),
-                show_progress("read documents", len(paths)) as advance,
-                JsonlWriter(self._folder / DOCUMENTS) as writer,
-            ):
-                for result in ingest(paths, self._folder, self._inputs.shared):
-                    advance(1)
-                    if isinstance(result, Failure):
-                        self._fail(result)
-                        continue
-                    writer.write(asdict(result))
-                    self._documents[result.id] = result
-                    self._count("n_documents", 1)
-        if not self._documents:
+    async def _take_in(self) -> None:
+        """Read and cut; rows are written here, as they come, so that no two threads write."""
+        steps, done = self._config.steps, self.outcome.steps
+        due = [step for step in ("ingest", "chunk") if step in steps and step not in done]
+        if due:
+            with contextlib.ExitStack() as stack:
+                for step in due:
+                    stack.enter_context(self._timed(step))
+                await self._take_due(due)
+            await asyncio.to_thread(self._shrink_caches)
+        if "chunk" in done:
+            await self._take_chunks()
+        for step, counts in (
+            ("ingest", {"documents": self.outcome.counts["n_documents"], "chars": self._n_chars}),
+            ("chunk", {"chunks": self._feed.total.n, "tokens": self._n_tokens}),
+        ):
+            if step in steps:
+                self._complete(step, counts)
+        self._feed.close()
+
+    async def _take_chunks(self) -> None:
+        """Count the chunks of an earlier attempt."""
+        async with aclosing(iterate_in_thread(_read_known(self._folder), lambda: None)) as known:
+            async for chunks in known:
+                self._note(Batch(chunks=chunks))
+
+    async def _take_due(self, due: Sequence[str]) -> None:
+        intake = Intake(self._order(due), self._inputs.shared)
+        with (
+            show_progress("read documents", None) as bar,
+            JsonlWriter(self._folder / DOCUMENTS) as documents,
+            JsonlWriter(self._folder / CHUNKS) as chunks,
+        ):
+            async with aclosing(iterate_in_thread(intake.batches(), intake.stop)) as batches:
+                async for batch in batches:
+                    documents.write(*(document.row() for document in batch.documents))
+                    chunks.write(*(chunk.row() for chunk in batch.chunks))
+                    self._note(batch)
+                    counts = self.outcome.counts
+                    bar.say(f"{counts['n_documents']:,} read, {counts['n_chunks']:,} chunks")
+        if "ingest" in due and not self.outcome.counts["n_documents"]:
             first = next(iter(read_jsonl(self._folder / FAILURES)))
             raise IngestError(
-                f"none of the {len(paths)} files could be read; the first, {first['id']}, "
-                f"{first['detail']}",
+                f"none of the {len(self._inputs.sources)} files could be read; the first, "
+                f"{first['id']}, {first['detail']}",
                 first["id"],
             )
-        self._complete("ingest", {"documents": len(self._documents)})
 
-    def _chunk(self) -> None:
-        if "chunk" not in self.outcome.steps:
-            with (
-                self._timed("chunk"),
-                show_progress("cut documents", len(self._documents)) as advance,
-                JsonlWriter(self._folder / CHUNKS) as writer,
-            ):
-                for piece, text in self._cut(advance):
-                    write_text(self._folder / piece.path, text)
-                    writer.write(asdict(piece))
-        n_tokens = 0
-        for piece in read_chunks(self._folder):
-            self._count("n_chunks", 1)
-            n_tokens += piece.n_tokens
-            self._longest = max(self._longest, piece.end - piece.start)
-        self._complete("chunk", {"chunks": self.outcome.counts["n_chunks"], "tokens": n_tokens})
+    def _shrink_caches(self) -> None:
+        for name in ("texts", "tokens"):
+            Shared(self._inputs.cache / name).shrink(_MOST_CACHED_BYTES)
 
-    def _cut(self, advance: Callable[[int], None]) -> Iterator[tuple[Chunk, str]]:
-        config, tokenizer = self._config, self._inputs.load_tokenizer()
-        n_chunks = 0
-        for document in self._documents.values():
-            text = read_text(self._folder / document.text_path)
-            for piece in chunk.cut(
-                document, text, tokenizer, size=config.chunk_size, overlap=config.chunk.overlap
-            ):
-                if n_chunks == config.chunk.limit:
-                    return
-                n_chunks += 1
-                yield piece, text[piece.start : piece.end]
-            advance(1)
+    def _order(self, due: Sequence[str]) -> Order:
+        config, inputs = self._config, self._inputs
+        cutting = None
+        if "chunk" in due:
+            chunk = config.chunk
+            cut = Cut(chunk.mode, config.chunk_size, chunk.overlap, files=chunk.files)
+            cutting = Cutting(cut, inputs.find_tokenizer(), inputs.cache / "tokens")
+        return Order(
+            folder=self._folder,
+            ingest=config.ingest,
+            sources=inputs.sources if "ingest" in due else (),
+            documents=() if "ingest" in due else inputs.before.documents,
+            cutting=cutting,
+            cache=inputs.cache / "texts",
+            limit=config.chunk.limit,
+        )
+
+    def _note(self, batch: Batch) -> None:
+        for failure in batch.failures:
+            self._fail(failure)
+        self._n_chars += sum(document.n_chars for document in batch.documents)
+        self._count("n_documents", len(batch.documents))
+        self._count("n_chunks", len(batch.chunks))
+        for chunk in batch.chunks:
+            self._n_tokens += chunk.n_tokens
+            self._longest = max(self._longest, chunk.end - chunk.start)
+        self._feed.grow(len(batch.chunks))
 
     async def _serve(self) -> None:
         with self._timed("serve"), show_progress("wait for the server", None):
             self._route = await self._inputs.connect()
         self._complete("serve", {})
 
-    def _write_config(self) -> None:
+    async def _write_config(self) -> None:
+        if "config" not in self._config.steps:
+            return
+        await self._feed.wait_for_all()  # it says how long chunks are
         layout = Layout(self._folder / external.QA_CONFIG, self._folder / "data")
         endpoint = self._route.endpoints[0] if self._route else None
         with self._timed("config"):
@@ -178,8 +229,7 @@ class Experiment:
         )
         try:
             with self._timed("generate"):
-                n_chunks = self.outcome.counts["n_chunks"]
-                await harvest.gather(route, self._inputs.before, n_chunks)
+                await harvest.gather(route, self._inputs.before, self._feed)
         finally:
             self.outcome.counts["n_pairs"] = harvest.n_pairs
         self._tracker.log_metrics(measure_run(self._folder, self._config.qa.num_pairs))
@@ -195,7 +245,10 @@ class Experiment:
         self._complete("export", {"files": len(self._config.export.formats)})
 
     def _fail(self, failure: Failure) -> None:
-        log.warning("%s: %s %s", failure.stage, failure.id, failure.detail)
+        self._n_failed[failure.stage] += 1
+        is_told = self._n_failed[failure.stage] <= _MOST_TOLD
+        level = logging.WARNING if is_told else logging.DEBUG
+        log.log(level, "%s: %s %s", failure.stage, failure.id, failure.detail)
         with JsonlWriter(self._folder / FAILURES) as writer:
             writer.write(asdict(failure))
         self._count("n_failures", 1)
@@ -213,6 +266,8 @@ class Experiment:
 
     def _complete(self, step: str, counts: dict[str, int]) -> None:
         made = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+        if n_failed := self._n_failed[step]:
+            made += f" ({n_failed:,} not used: {FAILURES})"
         figures = {f"{step}/n_{name}": float(n) for name, n in counts.items()}
         seconds = self.outcome.timings.get(f"{step}_s")
         if seconds is None:
@@ -224,3 +279,9 @@ class Experiment:
         if step not in self.outcome.steps:
             self.outcome.steps.append(step)
         self._inputs.save()
+
+
+def _read_known(folder: Path) -> Generator[list[Chunk]]:
+    chunks = read_chunks(folder)
+    while some := list(itertools.islice(chunks, _READ_TOGETHER)):
+        yield some

@@ -42,7 +42,7 @@ def salvage(folder: Path, steps: Collection[str]) -> Salvage:
     """
     if "ingest" not in steps:
         return _clear(folder, DOCUMENTS, FAILURES, CHUNKS, PAIRS, REQUESTS)
-    documents = [Document(**row) for row in _whole_rows(folder / DOCUMENTS)]
+    documents = [Document.from_row(row) for row in _whole_rows(folder / DOCUMENTS)]
     n_failures = _keep(folder / FAILURES, lambda row: row["stage"] != "generate")
     if "chunk" not in steps:
         _clear(folder, CHUNKS, PAIRS, REQUESTS)
@@ -64,7 +64,7 @@ def salvage(folder: Path, steps: Collection[str]) -> Salvage:
 
 def read_chunks(folder: Path) -> Iterator[Chunk]:
     """Yield the chunks of a run in their order."""
-    return (Chunk(**row) for row in read_jsonl(folder / CHUNKS))
+    return map(Chunk.from_row, read_jsonl(folder / CHUNKS))
 
 
 def _keep(path: Path, is_kept: Callable[[Row], bool], chunk_ids: set[str] | None = None) -> int:

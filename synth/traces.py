@@ -15,11 +15,21 @@ _PREVIEW_CHARS = 1000  # what MLflow's own stores cut previews to
 
 
 class Sample:
-    """Some of a run's chunks, the same ones for the same number and seed; their calls are kept."""
+    """Some of a run's chunks, the same ones for the same seed; their calls are kept.
 
-    def __init__(self, n_chunks: int, size: int, seed: int) -> None:
+    Nobody knows yet how many chunks there will be. So the first ones are in it up to half its
+    size, then half as many of twice as many chunks, and so on: ever thinner, but to the end.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        """Draw at most ``size`` positions."""
         draws = random.Random(seed)  # noqa: S311  (to be repeated)
-        self._positions = frozenset(draws.sample(range(n_chunks), min(size, n_chunks)))
+        n_drawn = (size + 1) // 2
+        self._positions = set(range(n_drawn))
+        begin, end = n_drawn, 3 * n_drawn
+        while n_drawn := min((n_drawn + 1) // 2, size - len(self._positions)):
+            self._positions.update(draws.sample(range(begin, end), n_drawn))
+            begin, end = end, end + 2 * (end - begin)
 
     def has(self, position: int) -> bool:
         """Return whether the calls for the chunk at a position are kept."""

@@ -11,7 +11,7 @@ import pytest
 from synth import external
 from synth.errors import BudgetExceeded, ConfigError
 from synth.external import LOG, QA_CONFIG, find_tool, generate
-from synth.pool import FailureBudget
+from synth.pool import FailureBudget, Total
 from synth.records import Chunk, Endpoint, Failure
 from tests.conftest import wait_until
 
@@ -37,7 +37,12 @@ def stream(make_config, folder):
     def start(*switches, overrides=()):
         config = make_config("qa=synthetic-data-kit", "gen.concurrency=5", *overrides)
         return generate(
-            CHUNKS, folder, [*STUB, *switches], ENDPOINT, config, FailureBudget(len(CHUNKS), 0.5)
+            CHUNKS,
+            folder,
+            [*STUB, *switches],
+            ENDPOINT,
+            config,
+            FailureBudget(Total(len(CHUNKS), is_final=True), 0.5),
         )
 
     return start

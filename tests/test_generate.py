@@ -10,7 +10,7 @@ from synth.client import Client
 from synth.errors import BudgetExceeded
 from synth.generate import Lane, Task, generate, group
 from synth.io import JsonlWriter, read_jsonl
-from synth.pool import FailureBudget
+from synth.pool import FailureBudget, Total
 from synth.qa import Kind
 from synth.records import Chunk, Failure
 from synth.replies import Replies
@@ -29,8 +29,8 @@ def run(make_config, serve, tmp_path):
     def call(*switches, overrides=(), answered=(), store="replies.db"):
         config = make_config("gen.max_retries=0", "gen.concurrency=1", *overrides)
         endpoint = serve(*switches, "--note-requests", str(note))
-        budget = FailureBudget(12, 0.5)
-        task = Task(lambda: CHUNKS, answered, lambda chunk: f"{chunk.id} {TEXT}", budget)
+        budget = FailureBudget(Total(12, is_final=True), 0.5)
+        task = Task(come(CHUNKS), answered, lambda chunk: f"{chunk.id} {TEXT}", budget)
 
         async def collect():
             with (
@@ -189,14 +189,26 @@ def test_seed_depends_on_run_chunk_and_attempt():
     assert request_seed(0, "a") == request_seed(0, "a")
 
 
+async def come(chunks):
+    for chunk in chunks:
+        yield chunk
+
+
+def grouped(chunks, n_chunks):
+    async def collect():
+        return [one async for one in group(come(chunks), n_chunks)]
+
+    return asyncio.run(collect())
+
+
 def test_chunks_are_grouped_within_their_document():
     chunks = [Chunk(f"{doc}{n}", doc, n, n + 1, 1, "") for doc in "ab" for n in range(5)]
-    groups = list(group(chunks, 3))
+    groups = grouped(chunks, 3)
     assert [one[0] for one in groups] == chunks
     assert all(len({chunk.id for chunk in one}) == 3 for one in groups)
     assert all(len({chunk.doc_id for chunk in one}) == 1 for one in groups)
-    assert list(group(chunks, 3)) == groups
+    assert grouped(chunks, 3) == groups
 
 
 def test_document_with_too_few_chunks_gives_what_it_has():
-    assert [len(one) for one in group(CHUNKS[:1], 2)] == [1]
+    assert [len(one) for one in grouped(CHUNKS[:1], 2)] == [1]

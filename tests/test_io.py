@@ -30,3 +30,9 @@ def test_rows_are_readable_before_the_file_is_closed(tmp_path):
 def test_json_comes_back(tmp_path):
     write_json(tmp_path / "a.json", {"é": [1, None]})
     assert read_json(tmp_path / "a.json") == {"é": [1, None]}
+
+
+def test_half_a_character_stands_as_an_escape(tmp_path):
+    with JsonlWriter(tmp_path / "rows.jsonl") as writer:
+        writer.write({"text": "half \ud83d"}, {"text": "whole"})
+    assert [row["text"] for row in read_jsonl(tmp_path / "rows.jsonl")] == ["half \ud83d", "whole"]

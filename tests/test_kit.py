@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from synth import SyntheticDataKit
-from synth.chunk import spans
+from synth.cutting.token import spans
 from synth.errors import ConfigError, ServerDied, ServerStartError, ServerTimeout
 from synth.io import read_json, read_jsonl
 from synth.models import cache_dir
 from tests.conftest import STUB, is_running, wait_until
-from tests.test_chunk import TEXTS
+from tests.cutting.test_token import TEXTS
 
 CONFIG = "synthetic_data_kit_config.yaml"
 

@@ -15,10 +15,12 @@ def run(tmp_path):
     """Write a run with two documents; its pairs are (chunk, question, answer)."""
 
     def write(*pairs, failures=()):
+        (tmp_path / "data/txt").mkdir(parents=True, exist_ok=True)
+        for doc in ("d1", "d2"):
+            (tmp_path / f"data/txt/{doc}.txt").write_text(CHUNK)
         files = {"pairs": [], "failures": list(failures), "requests": [], "chunks": []}
         for number, doc in enumerate(("d1", "d1", "d2")):
-            (tmp_path / f"{number}.txt").write_text(CHUNK)
-            place = {"doc_id": doc, "start": 0, "end": len(CHUNK), "path": f"{number}.txt"}
+            place = {"doc_id": doc, "start": 0, "end": len(CHUNK), "n_tokens": 9}
             files["chunks"].append({"id": f"c{number}"} | place)
             request = {"chunk_id": f"c{number}", "finish_reason": "stop", "output_tokens": 10}
             files["requests"].append(request | {"server_s": 0.5})
@@ -117,7 +119,12 @@ def test_run_without_pairs_has_no_ratio_of_them(run):
 
 def test_pair_about_several_chunks_is_supported_by_all_of_them(run):
     folder = run(("c0", "How long?", "27 sunny days"))
-    (folder / "1.txt").write_text("It was sunny.")
+    (folder / "data/txt/d1.txt").write_text(f"{CHUNK} It was sunny.")
+    first, second, *_ = (
+        json.loads(line) for line in (folder / "chunks.jsonl").read_text().splitlines()
+    )
+    second |= {"start": len(CHUNK), "end": len(CHUNK) + 14}
+    (folder / "chunks.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
     pair = json.loads((folder / "pairs.jsonl").read_text())
     (folder / "pairs.jsonl").write_text(json.dumps(pair | {"chunk_ids": ["c0", "c1"]}) + "\n")
     first, *_ = measure(folder, 1)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from synth.io import JsonlWriter
 from synth.meter import Extent, Meter, Reading, describe, figures_of, interval_at, metering
+from synth.pool import Total
 from synth.progress import show_progress
 from synth.records import Request
 from synth.tally import Tally
@@ -54,7 +55,13 @@ def tally(tmp_path, make_config):
 def meter(tally, curves):
     """A meter of 100 chunks, ten of which an earlier attempt has done."""
     with show_progress("", 100) as bar:
-        yield Meter(tally, curves, lambda: (3, 8), Extent(100, n_done=10, n_pairs=20), bar)
+        yield Meter(
+            tally,
+            curves,
+            lambda: (3, 8),
+            Extent(Total(100, is_final=True), n_done=10, n_pairs=20),
+            bar,
+        )
 
 
 def reading(at_s, n_done=0, n_pairs=0, tokens=0, n_in_flight=0, limit=0):
@@ -93,7 +100,11 @@ def test_no_time_and_nothing_to_do_are_figures_too():
     ids=["server", "tool that nobody counts", "nothing yet"],
 )
 def test_line_says_what_is_known(now, n_chunks, said):
-    assert describe(reading(0), now, n_chunks) == said
+    assert describe(reading(0), now, Total(n_chunks, is_final=True)) == said
+
+
+def test_what_is_left_is_not_said_while_more_may_come():
+    assert describe(reading(0), reading(10, 5, 20), Total(100)) == "2.0 pairs/s"
 
 
 def test_rate_forgets_what_is_older_than_the_window(meter, curves):
@@ -148,7 +159,7 @@ def test_log_has_a_line_now_and_then_without_a_terminal(meter, caplog):
 
 def meter_all(tally, curves, n_chunks):
     async def run():
-        async with metering(tally, curves, lambda: (1, 4), Extent(n_chunks)) as meter:
+        async with metering(tally, curves, lambda: (1, 4), Extent(Total(n_chunks))) as meter:
             for _ in range(n_chunks):
                 meter.count(3)
 
@@ -166,7 +177,7 @@ def test_short_run_has_one_point_and_no_line(tally, curves, caplog, n_chunks):
 def test_failure_is_not_hidden_and_no_task_is_left(tally, curves):
     async def run():
         with pytest.raises(ValueError, match="bad"):
-            async with metering(tally, curves, lambda: (0, 0), Extent(5)):
+            async with metering(tally, curves, lambda: (0, 0), Extent(Total(5))):
                 raise ValueError("bad")
         return len(asyncio.all_tasks())
 
@@ -178,7 +189,7 @@ def test_terminal_shows_the_rates_and_the_log_is_quiet(tally, curves, monkeypatc
     terminal = io.StringIO()
     monkeypatch.setattr(rich, "_console", Console(file=terminal, force_terminal=True, width=120))
     with show_progress("generate pairs", 100) as bar:
-        meter = Meter(tally, curves, lambda: (3, 8), Extent(100), bar)
+        meter = Meter(tally, curves, lambda: (3, 8), Extent(Total(100, is_final=True)), bar)
         meter.count(20)
         meter.tick(meter._begin.at_s + 40)
         wait_until(lambda: "1:06:00 left · 0.5 pairs/s · 3 in flight" in terminal.getvalue())

@@ -5,11 +5,16 @@ import asyncio
 import pytest
 
 from synth.errors import BudgetExceeded, ReplyError, StoreError
-from synth.pool import FailureBudget, map_unordered
+from synth.pool import FailureBudget, Total, map_unordered
 
 
 async def collect(function, items, limit):
-    return [pair async for pair in map_unordered(function, items, limit=limit)]
+    return [pair async for pair in map_unordered(function, come(items), limit=limit)]
+
+
+async def come(items):
+    for item in items:
+        yield item
 
 
 async def echo(item):
@@ -50,7 +55,7 @@ def test_items_are_taken_as_they_are_needed():
 
     async def first_only():
         items = (taken.append(n) or n for n in range(1000))
-        async for _ in map_unordered(echo, items, limit=4):
+        async for _ in map_unordered(echo, come(items), limit=4):
             break
 
     asyncio.run(first_only())
@@ -90,7 +95,7 @@ def test_other_errors_end_the_map_and_its_tasks():
 
 
 def test_budget_tolerates_its_share():
-    budget = FailureBudget(total=100, max_failed_frac=0.2)
+    budget = FailureBudget(Total(100, is_final=True), max_failed_frac=0.2)
     for _ in range(20):
         budget.spend("late")
     with pytest.raises(BudgetExceeded, match="21 of 100 failed; the first: late"):
@@ -98,7 +103,47 @@ def test_budget_tolerates_its_share():
 
 
 def test_budget_ends_when_all_have_failed():
-    budget = FailureBudget(total=2, max_failed_frac=0.5)
+    budget = FailureBudget(Total(2, is_final=True), max_failed_frac=0.5)
     budget.spend("one")
     with pytest.raises(BudgetExceeded):
         budget.spend("two")
+
+
+def test_all_have_failed_only_when_no_more_can_come():
+    budget = FailureBudget(total := Total(2), max_failed_frac=0.5)
+    budget.spend("one")
+    budget.spend("two")
+    total.is_final = True
+    with pytest.raises(BudgetExceeded, match="2 of 2 failed"):
+        budget.check()
+
+
+def test_share_grows_with_the_items():
+    budget = FailureBudget(total := Total(20), max_failed_frac=0.5)
+    for _ in range(10):
+        budget.spend("late")
+    total.n = 100
+    budget.spend("late")
+    total.n = 21
+    with pytest.raises(BudgetExceeded, match="12 of 21"):
+        budget.spend("late")
+
+
+def test_items_that_are_still_to_come_are_waited_for():
+    async def main():
+        queue = asyncio.Queue()
+
+        async def trickle():
+            while (item := await queue.get()) is not None:
+                yield item
+
+        made = asyncio.create_task(collect_from(trickle()))
+        for item in (1, 2, None):
+            queue.put_nowait(item)
+            await asyncio.sleep(0.01)
+        return await made
+
+    async def collect_from(items):
+        return {item async for item, _ in map_unordered(echo, items, limit=3)}
+
+    assert asyncio.run(main()) == {1, 2}

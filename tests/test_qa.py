@@ -70,7 +70,10 @@ def test_follow_up_begins_like_the_first_request(kind, name):
         ("qa.prompt='{% if num_pairs > 200 %}{{ nothing }}{% endif %} text'", "'nothing' is"),
         ("qa.prompt='{{ texts[1] }}'", "qa.prompt: "),
         ("qa.prompt='{{ text + 1 }}'", "qa.prompt: "),
-        ("qa.prompt='{{ text }} {{ question }}'", "it may use {{ text }}, {{ texts }} and"),
+        (
+            "qa.prompt='{{ text }} {{ question }}'",
+            "it may use {{ text }}, {{ texts }}, {{ headings }} and",
+        ),
         ("qa.question='{{ summary }}'", "qa.question: 'summary' is undefined; it may use {{ quest"),
         ("qa.answer='{{ answer | nofilter }}'", "qa.answer: "),
     ],

@@ -89,12 +89,13 @@ def test_each_server_starts_once_in_any_order(run_cli, grid, tmp_path, model_dir
     assert [list(job["settings"]) for job in jobs] == [[s.split("=")[0] for s in swept]] * 4
 
 
-def test_twins_ask_for_the_same_chunk_one_after_the_other(run_cli, grid, tmp_path):
+def test_twins_ask_for_the_same_chunk_at_about_the_same_time(run_cli, grid, tmp_path):
     note = f"server.engine_args.note-requests={tmp_path}/requests"
     run_cli(*grid, note, "server.engine_args.delay-s=0.02", "gen.concurrency=1", *GRID)
     asked = [row["messages"][-1]["content"] for row in read_jsonl(tmp_path / "requests")]
-    pairs = list(zip(asked[2::2], asked[3::2], strict=False))
-    assert sum(first == second for first, second in pairs) > 0.9 * len(pairs)
+    # Jobs begin when they have read; by the second half those that began later have caught up.
+    late = range(len(asked) // 2, len(asked) - 8)
+    assert sum(asked[n] in asked[n - 8 : n] + asked[n + 1 : n + 9] for n in late) > 0.9 * len(late)
 
 
 def test_sweep_is_in_mlflow(run_cli, grid, store, tmp_path):

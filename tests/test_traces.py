@@ -111,11 +111,18 @@ def test_silent_twin_does_nothing():
     assert tracker.metrics == {}
 
 
-@pytest.mark.parametrize(("size", "n"), [(0, 0), (20, 20), (1000, 1000), (5000, 1000)])
-def test_sample_has_its_size(size, n):
-    assert sum(map(Sample(1000, size, seed=0).has, range(1000))) == n
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 20, 101, 1000])
+def test_sample_has_its_size_in_a_long_run(size):
+    assert sum(map(Sample(size, seed=0).has, range(100 * 2**11))) == size
+
+
+def test_sample_has_all_of_a_short_run_and_thins_out():
+    sample = Sample(100, seed=0)
+    assert all(map(sample.has, range(50)))
+    per_block = [sum(map(sample.has, range(a, b))) for a, b in ((50, 150), (150, 350), (350, 750))]
+    assert per_block == [25, 13, 7]
 
 
 def test_sample_depends_on_the_seed_alone():
-    first, same, other = ([*filter(Sample(1000, 20, n).has, range(1000))] for n in (1, 1, 2))
+    first, same, other = ([*filter(Sample(20, n).has, range(1000))] for n in (1, 1, 2))
     assert first == same != other

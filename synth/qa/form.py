@@ -21,7 +21,7 @@ PAIR: Mapping[str, Any] = {
 }
 """The schema of an item where ``qa.schema`` is empty."""
 
-TEXT_NAMES = ("text", "texts", "num_pairs")
+TEXT_NAMES = ("text", "texts", "headings", "num_pairs")
 """What a template knows beside the fields of an item."""
 
 CHARS_PER_TOKEN = 4

@@ -66,10 +66,16 @@ class Kind:
         except TemplateFault:
             return self._fill(texts, text, self._config.num_pairs)
 
-    def messages(self, texts: Sequence[str], num_pairs: int) -> list[Message]:
-        """Return the conversation that asks for the items of some chunks of a document."""
+    def messages(
+        self, texts: Sequence[str], num_pairs: int, headings: Sequence[str] = ()
+    ) -> list[Message]:
+        """Return the conversation that asks for the items of some chunks of a document.
+
+        Args:
+            headings: of the sections that the first chunk stands in, the outermost first.
+        """
         system = self._config.system
-        prompt = self._fill(texts, _join(texts), num_pairs)
+        prompt = self._fill(texts, _join(texts), num_pairs, headings)
         return [*([_message("system", system)] if system else []), _message("user", prompt)]
 
     def follow_up(
@@ -78,6 +84,7 @@ class Kind:
         items: Sequence[Item],
         num_pairs: int,
         n_asked: int | None = None,
+        headings: Sequence[str] = (),
     ) -> list[Message]:
         """Return the conversation that goes on with ``items`` and asks for ``num_pairs`` more.
 
@@ -85,10 +92,11 @@ class Kind:
 
         Args:
             n_asked: items that were asked for at first; None = ``qa.num_pairs``.
+            headings: as they were given then.
         """
         said = json.dumps({"pairs": list(items)}, ensure_ascii=False)
         return [
-            *self.messages(texts, n_asked or self._config.num_pairs),
+            *self.messages(texts, n_asked or self._config.num_pairs, headings),
             _message("assistant", said),
             _message("user", _MORE.format(num_pairs=num_pairs)),
         ]
@@ -124,7 +132,12 @@ class Kind:
         Raises:
             ReplyError: if a template can't be filled with an item.
         """
-        given = {"texts": texts, "text": _join(texts), "num_pairs": self._config.num_pairs}
+        given = {
+            "texts": texts,
+            "text": _join(texts),
+            "headings": chunks[0].headings,
+            "num_pairs": self._config.num_pairs,
+        }
         blanks = nothing(self._form.names)
         pairs = []
         for number, item in enumerate(items):
@@ -140,8 +153,15 @@ class Kind:
                 pairs.append(_pair(chunks, number, question, answer, item))
         return pairs
 
-    def _fill(self, texts: Sequence[str], text: str, num_pairs: int | str) -> str:
-        return self._prompt.fill({"texts": texts, "text": text, "num_pairs": num_pairs})
+    def _fill(
+        self,
+        texts: Sequence[str],
+        text: str,
+        num_pairs: int | str,
+        headings: Sequence[str] = (),
+    ) -> str:
+        values = {"texts": texts, "text": text, "headings": headings, "num_pairs": num_pairs}
+        return self._prompt.fill(values)
 
 
 def describe_shortage(config: Config) -> str | None:
@@ -187,6 +207,7 @@ def _pair(chunks: Sequence[Chunk], number: int, question: str, answer: str, item
         doc_id=first.doc_id,
         question=question,
         answer=answer,
+        pages=first.pages,
         chunk_ids=tuple(chunk.id for chunk in chunks) if len(chunks) > 1 else (),
         fields={name: value for name, value in item.items() if name not in ("question", "answer")},
     )

@@ -11,15 +11,14 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from synth.chunk import cut
 from synth.config.files import samples_dir
+from synth.cutting.token import cut_tokens
 from synth.io import read_json, read_jsonl, read_text
 from synth.models import bundled_model
-from synth.records import Document
 from synth.tokens import Tokenizer
 from tests.conftest import wait_until
+from tests.cutting.test_token import TEXTS, reference
 from tests.e2e.conftest import vllm_processes
-from tests.test_chunk import TEXTS, reference
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -98,13 +97,12 @@ def test_boundaries_on_the_bundled_tokenizer():
     tokenizer = Tokenizer(bundled_model() / "tokenizer.json")
     samples = "".join(path.read_text() for path in sorted(samples_dir().iterdir()))
     text = samples + "".join(TEXTS.values())
-    document = Document("d0c", "file.txt", "d0c", 0, "data/txt/d0c.txt")
     rng = random.Random(0)
     for _ in range(1000):
         begin = rng.randrange(len(text))
         part = text[begin : begin + rng.randrange(1, 6000)]
         size, overlap = rng.randrange(70, 900), rng.randrange(64)
-        chunks = cut(document, part, tokenizer, size=size, overlap=overlap)
+        chunks = list(cut_tokens(part, tokenizer, size, overlap))
         expected = reference(len(tokenizer.tokenize(part)), size, overlap)
         assert [chunk.n_tokens for chunk in chunks] == [right - left for left, right in expected]
         assert (chunks[0].start, chunks[-1].end) == (0, len(part))

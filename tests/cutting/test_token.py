@@ -10,11 +10,9 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.chunk import cut, spans
-from synth.records import Document
+from synth.cutting.token import cut_tokens, spans
 from synth.tokens import Tokenizer
 
-DOCUMENT = Document("d0c", "file.txt", "d0c", 0, "data/txt/d0c.txt")
 TEXTS = {
     "emoji": "🙂 family 👨‍👩‍👧‍👦 and flag 🇨🇭! " * 40,
     "cjk": "東京は日本の首都です。漢字とかな。" * 40,
@@ -64,7 +62,7 @@ def test_spans_cover_overlap_and_fit(length, size, overlap):
 @pytest.mark.parametrize("name", TEXTS)
 def test_chunks_cover_the_text_to_the_character(tokenizer, name):
     text = TEXTS[name]
-    chunks = cut(DOCUMENT, text, tokenizer, size=40, overlap=7)
+    chunks = list(cut_tokens(text, tokenizer, 40, 7))
     assert len(chunks) > 2
     assert (chunks[0].start, chunks[-1].end) == (0, len(text))
     assert all(a.start < b.start <= a.end for a, b in itertools.pairwise(chunks))
@@ -84,13 +82,13 @@ def trimming_tokenizer(model_dir, tmp_path):
 def test_without_overlap_chunks_join_to_the_text(request, name):
     tokenizer = request.getfixturevalue(name)
     text = TEXTS["prose"] + TEXTS["crlf"] + TEXTS["spaces"]
-    chunks = cut(DOCUMENT, text, tokenizer, size=33, overlap=0)
+    chunks = list(cut_tokens(text, tokenizer, 33, 0))
     assert "".join(text[chunk.start : chunk.end] for chunk in chunks) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=400))
 def test_any_text_is_covered(tokenizer, text):
-    chunks = cut(DOCUMENT, text, tokenizer, size=16, overlap=3)
+    chunks = list(cut_tokens(text, tokenizer, 16, 3))
     covered = set()
     for chunk in chunks:
         covered.update(range(chunk.start, chunk.end))
@@ -103,12 +101,6 @@ def test_boundaries_are_the_formulas_for_random_lengths(tokenizer):
     for _ in range(50):
         text = words[: rng.randrange(1, len(words))]
         n_tokens = len(tokenizer.tokenize(text))
-        made = cut(DOCUMENT, text, tokenizer, size=100, overlap=20)
+        made = list(cut_tokens(text, tokenizer, 100, 20))
         expected = reference(n_tokens, 100, 20)
         assert [chunk.n_tokens for chunk in made] == [right - left for left, right in expected]
-
-
-def test_ids_come_from_the_content(tokenizer):
-    first, again = (cut(DOCUMENT, TEXTS["prose"], tokenizer, size=40, overlap=7) for _ in "ab")
-    assert [chunk.id for chunk in first] == [chunk.id for chunk in again]
-    assert first[1].id == f"d0c-{first[1].start}-{first[1].end}"
