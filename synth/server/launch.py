@@ -195,7 +195,9 @@ class Launch:
             watch = wait_for_trouble(self.server, self._settings.stall_s)
             self._vigil = asyncio.create_task(watch)
             trouble = await self._vigil
-            self.death = trouble.to_error(self.server.log_path)
+            # Put aside before anybody is told where it is.
+            log_path = self._put_log_aside() if self._may_restart() else self.server.log_path
+            self.death = trouble.to_error(log_path)
             self._readiness = asyncio.create_task(self._restart(trouble, self.death))
             await self._readiness
 
@@ -206,9 +208,7 @@ class Launch:
             await asyncio.to_thread(stop, self.server, at_once=True)  # what is left of it
             if not self._may_restart():
                 raise error
-            kept = self._put_log_aside()
-            if error is self.death:
-                self.death = trouble.to_error(kept)
+            self._put_log_aside()
             try:
                 await self._start_again(reason)
                 endpoint = await ready.wait_until_ready(self.server, self._settings.timeout_s)
