@@ -210,6 +210,19 @@ def test_error_that_a_death_leads_to_is_told_as_the_death(managed):
     assert isinstance(caught.value.__cause__, ToolError)
 
 
+def test_log_of_a_death_is_no_other_servers(managed):
+    connection = managed(stub_command())
+    death, _ = use(connection, kill_and_keep_the_death)
+    assert Path(death.log_path).is_file()
+    assert death.log_path != str(connection._launch.server.log_path)
+
+
+async def kill_and_keep_the_death(connection, endpoint):
+    kill(connection)
+    death = await connection._launch.look_after()
+    return death, await connection.renew(endpoint)
+
+
 async def kill_and_fail(connection, endpoint):
     kill(connection)
     raise ToolError("the tool gave nothing")

@@ -96,6 +96,14 @@ def test_what_can_not_be_read_costs_itself(order, tmp_path, place):
     assert [failure.id for failure in failures] == [str(paths[1]), str(tmp_path / "gone.txt")]
 
 
+def test_what_a_killed_attempt_has_left_goes(order, tmp_path, place):
+    made = order(*write(tmp_path, a=LINES[0]))
+    (left := made.folder / SCRATCH / "0/task/half.txt").parent.mkdir(parents=True)
+    left.touch()
+    assert len(take(made)[0]) == 1
+    assert not left.exists()
+
+
 def test_limit_ends_the_reading(order, tmp_path, place):
     paths = write(tmp_path, **{f"d{n}": "\n".join(LINES[n : n + 40]) for n in range(0, 400, 40)})
     documents, _, chunks = take(order(*paths, limit=3))

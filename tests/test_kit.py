@@ -344,6 +344,16 @@ def test_longest_chunk_stays_whole_in_the_external_tool(kit, tmp_path):
     assert yaml.safe_load((tmp_path / CONFIG).read_text())["generation"]["chunk_size"] >= longest
 
 
+@pytest.mark.parametrize(("n_bytes", "n_kept"), [(2**30, 1), (0, 0)])
+def test_texts_are_kept_within_a_size(kit, tmp_path, monkeypatch, n_bytes, n_kept):
+    monkeypatch.setenv("SYNTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("synth.run._MOST_CACHED_BYTES", n_bytes)
+    (tmp_path / "a.html").write_text("<h1>Sea</h1><p>The sea is salt, and it is deep.</p>")
+    assert kit.generate(tmp_path / "a.html")
+    kept = [path for path in (tmp_path / "cache/texts").iterdir() if path.suffix != ".lock"]
+    assert len(kept) == n_kept
+
+
 def test_chunks_before_the_settings_are_refused(settings):
     with (
         SyntheticDataKit(**settings) as kit,

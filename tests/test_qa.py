@@ -62,6 +62,13 @@ def test_follow_up_begins_like_the_first_request(kind, name):
     assert more[-1]["content"].startswith("Write 2 more")
 
 
+def test_follow_up_stands_under_the_same_headings(kind):
+    headings = ("Pump", "Valves")
+    first = kind().messages(["T"], 5, headings)
+    assert kind().follow_up(["T"], [{}], 2, headings=headings)[: len(first)] == first
+    assert first[-1]["content"].startswith("Section: Pump > Valves\n")
+
+
 @pytest.mark.parametrize(
     ("override", "problem"),
     [

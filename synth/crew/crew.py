@@ -10,7 +10,6 @@ import queue
 import shutil
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from synth.crew.keeper import Keeper, Limits
@@ -53,12 +52,7 @@ class Crew:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
         for keeper in self._keepers:
             keeper.join()

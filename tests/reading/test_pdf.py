@@ -61,6 +61,7 @@ def test_span_knows_its_pages(reader):
     assert document.pages_of(0, 5) == (1, 1)
     assert document.pages_of(second - 5, second + 5) == (1, 2)
     assert document.pages_of(second, len(text)) == (2, 3)
+    assert document.pages_of(0, second) == (1, 1)
 
 
 def test_what_runs_along_is_taken_out():

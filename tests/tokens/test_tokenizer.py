@@ -9,6 +9,8 @@ from synth.shared import Shared
 from synth.texts import TextFile
 from synth.tokens import Tokenizer
 from synth.tokens import tokenizer as module
+from synth.tokens.fast import Fast
+from synth.tokens.plain import Plain
 
 TEXT = "The sea is salt. 😀 The tide turns, twice a day. " * 1500
 
@@ -76,6 +78,7 @@ def test_counts_are_those_of_tokenizers(paths, family, monkeypatch):
 def test_bytes_that_the_vocabulary_lacks_cost_nothing_else(paths, monkeypatch):
     monkeypatch.setattr(module, "_FAST_FROM", 1)
     text = f"{TEXT}\x06\x14 \x04{TEXT}"
+    assert Fast.load(paths["smollm2"], Plain(paths["smollm2"])) is not None
     reference = tokenizers.Tokenizer.from_file(str(paths["smollm2"]))
     right = reference.encode(text, add_special_tokens=False)
     made = Tokenizer(paths["smollm2"]).tokenize(text)

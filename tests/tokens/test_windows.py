@@ -15,7 +15,7 @@ from synth.tokens.fast import Fast
 from synth.tokens.plain import Plain
 from synth.tokens.windows import Sizes, Windows
 
-FAST = {"gpt-2", "roberta", "llama-3", "llama-3-trimmed", "qwen", "llama-2", "gemma"}
+FAST = {"smollm2", "gpt-2", "roberta", "llama-3", "llama-3-trimmed", "qwen", "llama-2", "gemma"}
 TINY = Sizes(fast=160, plain=80, overlap=40, n_same=4, n_same_inside=200)
 ODD = [
     "word", "ﬁne", "The", "don't", "WE'LL", "naïve", "e\u0301", "a\u0308\u0323", "\u0301", "\u212b",
