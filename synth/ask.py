@@ -4,31 +4,19 @@ A reply that holds nothing is asked for again with another seed, what a cut-off 
 for in a further turn of the conversation, and a text that is too long is asked about in halves.
 """
 
-import hashlib
-import logging
-import re
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-from synth.client import Client
 from synth.config import Config
-from synth.errors import ClientError, ReplyError, RequestRejected
+from synth.errors import ClientError, ReplyError
 from synth.qa import Item, Kind, Message
-from synth.records import Call, Chunk, Reply, Request
-from synth.replies import Replies
+from synth.records import Call, Chunk, Reply
+from synth.respondent import Respondent, is_too_long, request_of, request_seed
 from synth.slots import Priority
 from synth.tally import Tally
 
-log = logging.getLogger(__name__)
-
-_TOO_LONG = re.compile(
-    r"context.(length|window|size)|max_model_len|too (long|many tokens)", re.IGNORECASE
-)
-_FORMAT = re.compile(
-    r"response.format|json.(schema|object)|guided|structured|grammar", re.IGNORECASE
-)
 _LEAST_ROOM = 128
 """Tokens of the shortest reply that is asked for."""
 _SHORTEST = 200
@@ -57,17 +45,12 @@ class Desk:
 
     config: Config
     kind: Kind
-    client: Client
-    replies: Replies
-    model: str
-    """All that tells which model answers."""
+    respondent: Respondent
     tally: Tally
     asked: Collection[int] = ()
     """Seeds of requests that the tally knows of, from an attempt of the run that was interrupted."""
     note: Callable[[int, Call], None] = lambda position, call: None
     """Gets each call that was answered, with the position of its chunk."""
-    formats: list[str] = field(default_factory=lambda: ["json_schema", "json_object", ""])
-    """How the form of a reply can be asked for, the strictest first; what was refused is gone."""
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -75,30 +58,6 @@ class Desk:
         gen, template = self.config.gen, self.config.model.chat_template_kwargs
         common = {"temperature": gen.temperature, "top_p": gen.top_p}
         return common | ({"chat_template_kwargs": template} if template else {})
-
-    async def send(
-        self, messages: list[Message], priority: Priority, body: dict[str, Any]
-    ) -> Reply:
-        """Ask in the strictest form that the endpoint takes."""
-        while True:
-            form = self.formats[0]
-            parameters = {name: body[name] for name in body if name != "response_format"}
-            if form and "response_format" in body:
-                wanted = body["response_format"]
-                is_wanted = wanted["type"] == form
-                parameters["response_format"] = wanted if is_wanted else {"type": form}
-            try:
-                return await self.client.complete(messages, priority, **parameters)
-            except RequestRejected as error:
-                if "response_format" not in parameters or not _FORMAT.search(error.body):
-                    raise
-                self._give_up(form)
-
-    def _give_up(self, form: str) -> None:
-        if form == self.formats[0]:  # others may have met the refusal before
-            del self.formats[0]
-            how = f"with {self.formats[0]}" if self.formats[0] else "by the prompt alone"
-            log.warning("generate  the endpoint refuses %s; it is asked %s", form, how)
 
 
 async def ask(passage: Passage, desk: Desk) -> list[Item]:
@@ -170,17 +129,13 @@ class _Talk:
         body = desk.sampling | {"seed": seed, "max_tokens": max_tokens}
         if config.gen.structured:
             body["response_format"] = desk.kind.reply_format(num_pairs, max_tokens)
-        reply, is_stored = await desk.replies.once(
-            desk.model,
-            {"messages": messages, **body},
-            lambda: desk.send(messages, passage.priority, body),
-        )
+        reply, is_stored = await desk.respondent.once(messages, passage.priority, body)
         items = desk.kind.parse(reply.text, is_cut_off=reply.finish_reason == "length")
         if not (is_stored and seed in desk.asked):
-            told = _request_of(
+            told = request_of(
                 reply, passage.id, attempt, seed, n_items=len(items), is_stored=is_stored
             )
-            desk.tally.add(told)
+            desk.tally.add(replace(told, n_begun=desk.kind.count_begun(reply.text)))
         if not is_stored:
             desk.note(passage.position, _call_of(reply, passage.id, messages, body))
         self.last = reply.text
@@ -199,21 +154,10 @@ def _room(max_tokens: int, share: float) -> int:
     return min(max_tokens, max(_LEAST_ROOM, round(2 * max_tokens * share)))
 
 
-def request_seed(run_seed: int, chunk_id: str, attempt: int = 0) -> int:
-    """Return the seed of one request: the same run asks the same chunk in the same way."""
-    return draw(f"{run_seed}/{chunk_id}/{attempt}")
-
-
-def draw(text: str) -> int:
-    """Return a number of 31 bits that is the same for the same text."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
-
-
 def _halve(texts: Sequence[str], error: ClientError) -> list[str]:
     """Return two parts of a text that was refused for its length; nothing if that is no way out."""
-    is_too_long = isinstance(error, RequestRejected) and _TOO_LONG.search(error.body)
     text = texts[0]
-    if not is_too_long or len(texts) > 1 or len(text) < _SHORTEST:
+    if not is_too_long(error) or len(texts) > 1 or len(text) < _SHORTEST:
         return []
     middle = text.rfind(" ", len(text) // 4, len(text) // 2 + 1)
     middle = len(text) // 2 if middle < 0 else middle
@@ -232,25 +176,4 @@ def _call_of(
         usage=reply.usage,
         began_s=time.time() - reply.latency_s,
         latency_s=reply.latency_s,
-    )
-
-
-def _request_of(
-    reply: Reply, chunk_id: str, attempt: int, seed: int, *, n_items: int, is_stored: bool
-) -> Request:
-    usage = reply.usage
-    return Request(
-        chunk_id=chunk_id,
-        attempt=attempt,
-        seed=seed,
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
-        finish_reason=reply.finish_reason,
-        n_items=n_items,
-        queue_s=0.0 if is_stored else round(reply.queue_s, 4),
-        latency_s=round(reply.latency_s, 4),
-        server_s=round(reply.server_s, 6),
-        n_retries=0 if is_stored else reply.n_retries,
-        is_stored=is_stored,
     )

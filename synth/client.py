@@ -163,7 +163,7 @@ async def send(
     ):
         text = await reply.text(errors="replace")
         if reply.status >= 400:
-            raise _refusal(reply, text, url)
+            raise _refusal(reply, _without(endpoint.api_key, text), url)
         return json.loads(text)
 
 
@@ -206,6 +206,11 @@ def _refusal(reply: aiohttp.ClientResponse, text: str, url: str) -> ClientError:
             message, url=url, status=reply.status, body=text, retry_after_s=pause_s
         )
     return RequestRejected(message, url=url, status=reply.status, body=text)
+
+
+def _without(key: str | None, text: str) -> str:
+    """Return what an endpoint says, without the key if it repeats it: errors are shown and kept."""
+    return text.replace(key, "…") if key else text
 
 
 def _seconds_of(wish: str) -> float | None:

@@ -6,11 +6,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from synth.ask import Desk, Passage, ask, draw
+from synth.ask import Desk, Passage, ask
 from synth.config import QaConfig
 from synth.errors import IngestError, ReplyError, SynthError
 from synth.pool import FailureBudget, map_unordered
 from synth.records import Chunk, Failure, Pair
+from synth.respondent import draw
 from synth.slots import Priority
 from synth.traffic import MOST, Traffic
 

@@ -20,6 +20,7 @@ from synth.pool import FailureBudget
 from synth.qa import Kind
 from synth.records import Call, Failure, Pair, Request
 from synth.replies import Replies
+from synth.respondent import Respondent
 from synth.salvage import FAILURES, PAIRS, REQUESTS, Salvage, read_chunks
 from synth.tally import Tally
 from synth.texts import Texts
@@ -43,6 +44,19 @@ class Asking:
     tool: Sequence[str] = ()
     """Starts synthetic-data-kit, if that is the engine."""
     n_gpus: int = 0
+
+    def respondent(self, route: Route, config: Config, step: str = "generate") -> Respondent:
+        """Return the model at the end of ``route``, to which requests may go from now on."""
+        gen, traffic = config.gen, self.lane.traffic
+        traffic.open(route, gen.concurrency)
+        client = Client(
+            traffic,
+            timeout_s=gen.timeout_s,
+            max_retries=gen.max_retries,
+            concurrency=gen.concurrency,
+        )
+        model = self.model or _name_external(route, config)
+        return Respondent(client, self.replies, model, step)
 
 
 @dataclass
@@ -103,19 +117,10 @@ class Harvest:
             return external.generate(
                 chunks, self.folder, asking.tool, route.endpoints[0], config, task.budget
             )
-        asking.lane.traffic.open(route, config.gen.concurrency)
-        client = Client(
-            asking.lane.traffic,
-            timeout_s=config.gen.timeout_s,
-            max_retries=config.gen.max_retries,
-            concurrency=config.gen.concurrency,
-        )
         desk = Desk(
             config,
             Kind(config.qa),
-            client,
-            asking.replies,
-            asking.model or _name_external(route, config),
+            asking.respondent(route, config),
             tally,
             before.asked,
             self._note(Sample(config.tracking.traces, config.seed)),

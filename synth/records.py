@@ -76,7 +76,8 @@ class Pair:
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
         *("id", "chunk_id", "chunk_ids", "doc_id", "pages", "question", "answer"),
-        *("score", "kept", "reasons"),
+        *("kept", "reasons", "support", "evidence", "duplicate_of"),
+        *("score", "scores", "closed_book", "by_hand"),
     )
     """Names of its row that are synth's own, those of later stages included."""
 
@@ -179,6 +180,8 @@ class Request:
     """Its share of the server's time: :class:`synth.slots.Turn`."""
     n_items: int | None = None
     """What could be read in its reply; None if that is not known."""
+    n_begun: int | None = None
+    """Items that its reply begins, those that can't be read included."""
     n_retries: int = 0
     """How often it was sent again, after errors that may pass."""
     is_stored: bool = False

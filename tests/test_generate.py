@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from synth.ask import Desk, request_seed
+from synth.ask import Desk
 from synth.client import Client
 from synth.errors import BudgetExceeded
 from synth.generate import Lane, Task, generate, group
@@ -14,6 +14,7 @@ from synth.pool import FailureBudget, Total
 from synth.qa import Kind
 from synth.records import Chunk, Failure
 from synth.replies import Replies
+from synth.respondent import Respondent, request_seed
 from synth.tally import Tally
 from synth.traffic import Route, Traffic
 
@@ -41,7 +42,7 @@ def run(make_config, serve, tmp_path):
                     traffic.open(Route([endpoint]), config.gen.concurrency)
                     client = Client(traffic, timeout_s=30, max_retries=config.gen.max_retries)
                     tally = Tally(writer, cost=config.cost)
-                    desk = Desk(config, Kind(config.qa), client, replies, "m", tally)
+                    desk = Desk(config, Kind(config.qa), Respondent(client, replies, "m"), tally)
                     results = [one async for one in generate(task, desk, Lane(traffic))]
             return {_chunk_of(one): one for one in results}, tally
 

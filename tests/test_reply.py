@@ -55,6 +55,11 @@ def test_items_are_found(text, n_items):
     assert read(text) == [ITEM] * n_items
 
 
+@pytest.mark.parametrize("end", ["\ud800", '{"question": "Why?", "answer": "\ud800', "]}\ud800"])
+def test_half_of_a_surrogate_pair_is_left_out(end):
+    assert read(WHOLE[:-2] + ", " + end)[:2] == [ITEM] * 2
+
+
 def test_quotes_inside_are_kept():
     text = '{"pairs": [{"question": "Who said "no"?", "answer": "The "boss"."}, {"question": "Why?"'
     assert read(text + ', "answer": "Because."}]}') == [

@@ -6,6 +6,6 @@ model said.
 """
 
 from synth.qa.form import CHARS_PER_TOKEN, Item
-from synth.qa.kind import Kind, Message, describe_shortage
+from synth.qa.kind import Kind, Message, describe_shortage, join_texts
 
-__all__ = ["CHARS_PER_TOKEN", "Item", "Kind", "Message", "describe_shortage"]
+__all__ = ["CHARS_PER_TOKEN", "Item", "Kind", "Message", "describe_shortage", "join_texts"]

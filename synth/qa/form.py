@@ -27,7 +27,9 @@ TEXT_NAMES = ("text", "texts", "headings", "num_pairs")
 CHARS_PER_TOKEN = 4
 """A usual figure for English."""
 
-_RESERVED = {*Pair.COLUMNS, *TEXT_NAMES} - {"question", "answer"}
+_EXPORTED = ("document", "messages")
+"""Columns that exports add."""
+_RESERVED = {*Pair.COLUMNS, *TEXT_NAMES, *_EXPORTED} - {"question", "answer"}
 _LENGTHS = ("minLength", "maxLength")
 _ENDS = {"maxLength", "enum", "const", "pattern", "format"}
 """What says where a string ends."""

@@ -7,7 +7,7 @@ from typing import Any
 from synth.config import Config, QaConfig
 from synth.errors import ConfigError, ReplyError
 from synth.qa.form import PAIR, TEXT_NAMES, Form, Item, find_problems
-from synth.qa.reply import find_items
+from synth.qa.reply import count_items, find_items
 from synth.qa.template import Template, TemplateFault, nothing
 from synth.records import Chunk, Pair
 
@@ -75,7 +75,7 @@ class Kind:
             headings: of the sections that the first chunk stands in, the outermost first.
         """
         system = self._config.system
-        prompt = self._fill(texts, _join(texts), num_pairs, headings)
+        prompt = self._fill(texts, join_texts(texts), num_pairs, headings)
         return [*([_message("system", system)] if system else []), _message("user", prompt)]
 
     def follow_up(
@@ -120,6 +120,10 @@ class Kind:
         """
         return self.whole(find_items(text, self._form.names, is_cut_off=is_cut_off))
 
+    def count_begun(self, text: str) -> int:
+        """Return how many items a reply begins, whole or not."""
+        return count_items(text, self._form.names)
+
     def whole(self, values: Iterable[Any]) -> list[Item]:
         """Return the items among decoded values; what is none, or half of one, is left out."""
         return self._form.whole(values)
@@ -134,7 +138,7 @@ class Kind:
         """
         given = {
             "texts": texts,
-            "text": _join(texts),
+            "text": join_texts(texts),
             "headings": chunks[0].headings,
             "num_pairs": self._config.num_pairs,
         }
@@ -192,7 +196,7 @@ def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _join(texts: Sequence[str]) -> str:
+def join_texts(texts: Sequence[str]) -> str:
     """Return a text as it is, and several of them each under a heading."""
     if len(texts) == 1:
         return texts[0]

@@ -18,7 +18,6 @@ Source: json_repair's time grows with the square of the brackets that lead nowhe
 characters of ``]{``. Within these bounds nothing was found that takes it half a second.
 """
 
-_ARRAY = r"""["'“]?\b(?:qa_)?pairs["'”]?\s*:\s*\["""
 _OBJECT = r"""\{(?=\s*["'“]?\w[\w -]*["'”]?\s*:)"""
 _SPACE = re.compile(r"[\s,]*")
 _OPENING = re.compile(r"[\[{(]")
@@ -31,7 +30,13 @@ def _refuse(constant: str) -> float:
 _decoder = json.JSONDecoder(strict=False, parse_constant=_refuse)
 
 
-def find_items(text: str, names: Sequence[str], *, is_cut_off: bool) -> list[Any]:
+def find_items(
+    text: str,
+    names: Sequence[str],
+    *,
+    is_cut_off: bool,
+    array: Sequence[str] = ("pairs", "qa_pairs"),
+) -> list[Any]:
     """Return what may be items: the values of ``{"pairs": […]}``, of an array, or one alone.
 
     They are decoded one by one, so one that was cut off can't be taken for a whole one. What is no
@@ -40,8 +45,10 @@ def find_items(text: str, names: Sequence[str], *, is_cut_off: bool) -> list[Any
     Args:
         names: of an item's fields.
         is_cut_off: whether the model had to stop before it was done.
+        array: names that the array of items may have.
     """
-    start = _find_start(text, names)
+    text = text.encode("utf-8", "ignore").decode()  # half of a surrogate pair is no text
+    start = _find_start(text, names, array)
     if start is None:
         return []
     items = []
@@ -61,9 +68,15 @@ def find_items(text: str, names: Sequence[str], *, is_cut_off: bool) -> list[Any
     return [*items, pydantic_core.from_json(rest, allow_partial=True)]  # without its open string
 
 
-def _find_start(text: str, names: Sequence[str]) -> int | None:
+def count_items(text: str, names: Sequence[str]) -> int:
+    """Return how many items a reply begins, those that can't be read included."""
+    return len(re.findall(_item_pattern(names), text))
+
+
+def _find_start(text: str, names: Sequence[str], array: Sequence[str]) -> int | None:
     """Return where the items begin: behind the ``[`` of a named array, or at the first of them."""
-    for pattern in (f"{_ARRAY}|(?={_item_pattern(names)})", f"(?={_OBJECT})"):
+    named = rf"""["'“]?\b(?:{"|".join(array)})["'”]?\s*:\s*\["""
+    for pattern in (f"{named}|(?={_item_pattern(names)})", f"(?={_OBJECT})"):
         if found := re.search(pattern, text):
             return found.end()
     return None

@@ -23,7 +23,7 @@ class TemplateFault(Exception):  # noqa: N818
 
 
 class Template:
-    """A template that uses no name but those it was given."""
+    """A template that uses no name but those it was given; ``used`` are those it does use."""
 
     def __init__(self, source: str, names: Collection[str]) -> None:
         """Compile it.
@@ -39,6 +39,7 @@ class Template:
         # Most templates are a name alone, and Jinja takes a hundred times as long to fill one.
         found = _NAME_ALONE.fullmatch(source)
         self._name = found[1] if found else None
+        self.used = frozenset(used)
         if unknown := sorted(used - {*names, *_templates.globals}):
             raise TemplateFault(f"{unknown[0]!r} is undefined; {_known(names)}")
 
