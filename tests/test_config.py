@@ -130,7 +130,7 @@ def test_every_key_is_described():
 def test_parameters_hold_every_key_but_secrets(make_config):
     flat = flatten(make_config("model.token=hf_marked"))
     secrets = {key for key, spec in settings().items() if spec.secret}
-    assert secrets == {"model.token", "server.api_key"}
+    assert secrets == {"model.token", "server.api_key", "curate.api_key"}
     assert set(flat) == set(settings()) - secrets
     assert "hf_marked" not in str(flat)
 

@@ -6,14 +6,8 @@ knows of Hydra or OmegaConf: every layer gets the plain :class:`Config`.
 
 from synth.config.check import check_config, check_overrides, flatten, open_door
 from synth.config.compose import compose, keys_set_by, register
-from synth.config.dataset import (
-    ChunkConfig,
-    CurateConfig,
-    ExportConfig,
-    GenConfig,
-    IngestConfig,
-    QaConfig,
-)
+from synth.config.curation import FAULTS, CurateConfig, ExportConfig
+from synth.config.dataset import ChunkConfig, GenConfig, IngestConfig, QaConfig
 from synth.config.saved import (
     configure_saved_log,
     is_saved,
@@ -31,6 +25,7 @@ from synth.config.schema import (
 )
 
 __all__ = [
+    "FAULTS",
     "ChunkConfig",
     "Config",
     "CostConfig",

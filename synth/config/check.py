@@ -22,7 +22,13 @@ from synth.config.schema import STEPS, Config
 from synth.config.setting import Setting
 from synth.errors import ConfigError
 
-_NEEDS = {"chunk": "ingest", "config": "chunk", "generate": "chunk", "export": "generate"}
+_NEEDS = {
+    "chunk": "ingest",
+    "config": "chunk",
+    "generate": "chunk",
+    "curate": "generate",
+    "export": "generate",
+}
 
 
 def open_door(node: DictConfig) -> Config:
@@ -205,6 +211,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield from _tool_problems(config)
     elif config.qa.command is not None:
         yield "qa.command: only qa.engine=synthetic-data-kit starts it"
+    yield from _curation_problems(config)
     yield from _budget_problems(config)
 
 
@@ -230,6 +237,19 @@ def _tool_problems(config: Config) -> Iterator[str]:
             "(~model.chat_template_kwargs.NAME) and let vLLM add them: "
             "server.engine_args={default-chat-template-kwargs: {NAME: …}}"
         )
+
+
+def _curation_problems(config: Config) -> Iterator[str]:
+    curate, export = config.curate, config.export
+    if curate.judge == "endpoint" and curate.api_base is None:
+        yield "curate.api_base is missing: curate.judge=endpoint needs its URL"
+    if export.validation_frac + export.test_frac >= 1:
+        yield (
+            f"export.validation_frac={export.validation_frac} and export.test_frac="
+            f"{export.test_frac} leave nothing to train on"
+        )
+    if export.push_to is not None and not {"parquet", "hf"} & set(export.formats):
+        yield f"export.push_to={export.push_to}: needs hf or parquet among export.formats"
 
 
 def _budget_problems(config: Config) -> Iterator[str]:

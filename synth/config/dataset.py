@@ -132,21 +132,3 @@ class QaConfig:
         accepts=is_text,
         expected="a Jinja template such as {{ answer }}",
     )
-
-
-@dataclass(kw_only=True)
-class CurateConfig:
-    """What the QA config tells an external tool about curation."""
-
-    threshold: float = setting("lowest rating that is kept", least=0, most=10)
-    batch_size: int = setting("pairs that are rated in one request", least=1)
-    temperature: float = setting("randomness of the ratings", least=0, most=2)
-
-
-@dataclass(kw_only=True)
-class ExportConfig:
-    """Which datasets are written."""
-
-    formats: list[str] = setting(
-        "jsonl = the pairs; chatml = messages of a conversation", choices=("jsonl", "chatml")
-    )

@@ -7,15 +7,10 @@ it from there, so a key is described once. There are no default values here: ``c
 from dataclasses import dataclass, field
 from typing import Any
 
-from synth.config.dataset import (
-    ChunkConfig,
-    CurateConfig,
-    ExportConfig,
-    GenConfig,
-    IngestConfig,
-    QaConfig,
-)
+from synth.config.curation import CurateConfig, ExportConfig
+from synth.config.dataset import ChunkConfig, GenConfig, IngestConfig, QaConfig
 from synth.config.setting import (
+    QUALITY,
     are_urls_if_any,
     is_file_name,
     is_metric,
@@ -175,10 +170,12 @@ class Config:
     )
     tags: dict[str, Any] = setting("free tags for the tracker: {team: docs, …}")
     objective: str = setting(
-        "metric that decides which job of a sweep is best; with a '-' before it the lowest is",
+        "metric that decides which job of a sweep is best; with a '-' before it the lowest is; "
+        "quality = quality/overall",
         accepts=is_metric,
-        expected="a metric's name such as quality/usable_frac",
+        expected="a metric's name such as quality/kept_frac",
     )
+    report: bool = setting("write report.html and plots of each run; a sweep has its own")
     resume: str | None = setting("folder of a run or sweep to go on with, as it was configured")
     model: ModelConfig = field(default_factory=ModelConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -191,6 +188,10 @@ class Config:
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cost: CostConfig = field(default_factory=CostConfig)
+
+    def __post_init__(self) -> None:
+        if self.objective.removeprefix("-") == QUALITY:
+            self.objective += "/overall"
 
     @property
     def docs_list(self) -> list[str]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+QUALITY = "quality"
+"""Short for the metric that sums up all others of its stage."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -47,6 +50,12 @@ def is_word(value: Any) -> bool:
     return isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
 
 
+def is_name_of_repository(value: Any) -> bool:
+    """Return whether ``value`` is ``owner/name``."""
+    owner, _, name = str(value).partition("/")
+    return is_file_name(owner) and is_file_name(name)
+
+
 def is_text(value: Any) -> bool:
     """Return whether ``value`` is a text with more in it than white space."""
     return isinstance(value, str) and bool(value.strip())
@@ -54,6 +63,8 @@ def is_text(value: Any) -> bool:
 
 def is_metric(value: Any) -> bool:
     """Return whether ``value`` is the name of a metric, or that with a '-' before it."""
+    if value in (QUALITY, f"-{QUALITY}"):
+        return True
     stage, _, measure = str(value).removeprefix("-").partition("/")
     return stage.isidentifier() and measure.isidentifier()
 

@@ -1,0 +1,195 @@
+"""Questions that are asked twice: in the same words, or nearly.
+
+Two questions are near duplicates if the words that say something are alike (rapidfuzz's ratio of
+their sorted stems) and their answers have at least half of theirs in common; or if the words that
+say much are the same, whatever the answers. Where each of two
+questions has a word that the other lacks ("the red valve", "the blue valve"), they are only if
+their evidence is the same sentence, too. Candidates are found by MinHash (rensa).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import fuzz
+from rensa import RMinHash
+
+from synth.filters.phrases import DECIDING
+from synth.filters.words import Word
+
+_N_BANDS, _N_ROWS = 16, 6
+"""Pairs are compared if all rows of one band agree. Questions with 0.8 of their words in common are
+missed once in 100 times, with 0.7 once in 7; those with a third are compared once in 45."""
+_SEED = 1
+_ALIKE_WORDS = 80.0
+_OVERLAP = 0.5
+_MUCH = 0.4
+_MOST_STEMS = 100
+_BLOCK = 4096
+_MOST_IN_BUCKET = 64
+"""Pairs of one bucket that a pair is compared with: those next to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What of a pair is compared."""
+
+    question: bytes
+    """A digest of all its words in normal form."""
+    stems: str
+    """Sorted stems of the question's words that say something, with blanks between."""
+    core: str
+    """Those that say much, or decide what is asked for, likewise."""
+    answer: str
+    """Stems of what the answer says, likewise."""
+    place: tuple[str, int, int] | None
+    """Document, start and end of the evidence."""
+
+
+def key_of(
+    words: Sequence[str],
+    question: Sequence[Word],
+    answer: Sequence[Word],
+    place: tuple[str, int, int] | None,
+) -> Key:
+    """Return what a pair is compared by.
+
+    Args:
+        words: of the question.
+        place: document, start and end of the evidence.
+    """
+    stems = {word.stem for word in question if word.weight > 0 or word.stem in DECIDING}
+    core = {word.stem for word in question if word.weight >= _MUCH or word.stem in DECIDING}
+    says = {word.stem for word in answer if word.weight > 0}
+    digest = hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()
+    return Key(digest, _join(stems), _join(core), _join(says - stems or says), place)
+
+
+def find_duplicates(
+    keys: Sequence[Key], is_good: Sequence[bool], similarity: float
+) -> dict[int, tuple[int, bool]]:
+    """Return for each duplicate the pair that it is one of, and whether in the very same words.
+
+    The first of those that have no other fault stands for all of them; where all have one, the
+    first.
+
+    Args:
+        keys: of all pairs in their order.
+        is_good: whether a pair has no fault.
+        similarity: least likeness of the questions, up to 1.
+    """
+    order = sorted(range(len(keys)), key=lambda number: (not is_good[number], number))
+    found: dict[int, tuple[int, bool]] = {}
+    first_with: dict[bytes, int] = {}
+    for number in order:
+        first = first_with.setdefault(keys[number].question, number)
+        if first != number:
+            found[number] = first, True
+    rest = [number for number in order if number not in found and keys[number].stems]
+    for one, other in _near(keys, rest, similarity):
+        found[one] = other, False
+    return found
+
+
+def _near(
+    keys: Sequence[Key], numbers: Sequence[int], similarity: float
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs with one before them that they are near duplicates of, and that is none itself."""
+    bands = _bands([keys[number].stems.split() for number in numbers])
+    values, counts = np.unique(bands, return_counts=True)
+    is_shared = np.isin(bands, values[counts > 1])  # most are not, and lead nowhere
+    buckets: dict[int, list[int]] = {}
+    for position, number in enumerate(numbers):
+        shared = bands[position][is_shared[position]].tolist()
+        candidates = {other for band in shared for other in buckets.get(band, ())}
+        match = next(
+            (
+                other
+                for other in sorted(candidates)
+                if are_near(keys[number], keys[numbers[other]], similarity)
+            ),
+            None,
+        )
+        if match is not None:
+            yield number, numbers[match]
+            continue
+        for band in shared:
+            bucket = buckets.setdefault(band, [])
+            bucket.append(position)
+            del bucket[:-_MOST_IN_BUCKET]
+
+
+def are_near(one: Key, other: Key, similarity: float) -> bool:
+    """Return whether two pairs are near duplicates."""
+    least = 100 * similarity
+    if fuzz.ratio(one.stems, other.stems, score_cutoff=least) < least:
+        return False
+    left, right = (_numbers(key.stems.split()) for key in (one, other))
+    if left - right and right - left:
+        return False
+    differs = _differ(one.stems, other.stems)
+    if one.core == other.core and not differs:
+        return True
+    if not _agree(one.answer, other.answer):
+        return False
+    return not differs or _meet(one.place, other.place)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Return whether half of what the shorter answer says is said by the other, numbers too."""
+    if not one or not other:
+        return one == other
+    left, right = set(one.split()), set(other.split())
+    numbers = [_numbers(stems) for stems in (left, right)]
+    if all(numbers) and numbers[0].isdisjoint(numbers[1]):
+        return False
+    return len(left & right) >= _OVERLAP * min(len(left), len(right))
+
+
+def _join(stems: Iterable[str]) -> str:
+    return " ".join(sorted(stems)[:_MOST_STEMS])
+
+
+def _numbers(stems: Iterable[str]) -> set[str]:
+    return {stem for stem in stems if stem[0].isdigit()}
+
+
+def _differ(one: str, other: str) -> bool:
+    """Return whether each of two questions has a word that the other has nothing like."""
+    left, right = set(one.split()), set(other.split())
+    only_left, only_right = left - right, right - left
+    if not only_left or not only_right:
+        return False
+    return not all(
+        any(not a[0].isdigit() and fuzz.ratio(a, b) >= _ALIKE_WORDS for b in only_right)
+        for a in only_left
+    )
+
+
+def _meet(one: tuple[str, int, int] | None, other: tuple[str, int, int] | None) -> bool:
+    if one is None or other is None or one[0] != other[0]:
+        return False
+    return one[1] < other[2] and other[1] < one[2]
+
+
+def _bands(sets: Sequence[list[str]]) -> npt.NDArray[np.uint64]:
+    """Return the keys of each set of words: an array (sets, bands)."""
+    blocks = []
+    for start in range(0, len(sets), _BLOCK):
+        matrix = RMinHash.digest_matrix_from_token_sets(
+            sets[start : start + _BLOCK], _N_BANDS * _N_ROWS, _SEED
+        )
+        blocks.append(_fold(np.array(matrix.to_rows(), np.uint64)))
+    return np.concatenate(blocks) if blocks else np.zeros((0, _N_BANDS), np.uint64)
+
+
+def _fold(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    rows = hashes.reshape(len(hashes), _N_BANDS, _N_ROWS)
+    keys = np.tile(np.arange(1, _N_BANDS + 1, dtype=np.uint64), (len(hashes), 1))
+    for column in range(_N_ROWS):
+        keys = (keys * np.uint64(0x9E3779B97F4A7C15)) ^ (
+            rows[:, :, column] + (keys >> np.uint64(29))
+        )
+    return keys

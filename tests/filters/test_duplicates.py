@@ -1,0 +1,85 @@
+"""Which questions are asked twice."""
+
+import pytest
+
+from synth.filters.duplicates import find_duplicates, key_of
+from synth.filters.words import analyse, words_of
+
+
+def key(question, answer, place=None, language="en"):
+    asked, said = analyse(question, language), analyse(answer, language)
+    return key_of(words_of(question), asked, said, place)
+
+
+@pytest.fixture
+def found():
+    """Return what pairs of a question and an answer repeat."""
+
+    def find(*pairs, good=None, similarity=0.85):
+        keys = [key(*pair) for pair in pairs]
+        return find_duplicates(keys, good or [True] * len(keys), similarity)
+
+    return find
+
+
+FIRST = ("How tall is the lighthouse on Skarn?", "31 metres")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "is_exact"),
+    [
+        ("how tall  is the lighthouse on Skarn", "It is tall.", True),
+        ("How tall is the Skarn lighthouse?", "31 metres tall.", False),
+        ("How tall exactly is the lighthouse on Skarn?", "It is 31 metres tall.", False),
+        ("How tall is the lighthuose on Skarn?", "It is 31 metres.", False),
+    ],
+)
+def test_repeated(found, question, answer, is_exact):
+    assert found(FIRST, (question, answer)) == {1: (0, is_exact)}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How old is the lighthouse on Skarn?", "130 years"),
+        ("How tall is the lighthouse on Moen?", "31 metres"),
+        ("Why is the lighthouse on Skarn so tall?", "The rock is low."),
+        ("How tall is the lighthouse on Skarn not?", "It is not 50 metres."),
+    ],
+)
+def test_others_are_asked_once(found, question, answer):
+    assert found(FIRST, (question, answer)) == {}
+
+
+def test_other_word_is_no_matter_where_the_evidence_is_the_same(found):
+    one = ("What does the red valve of the cooling circuit do?", "It stops the flow.", ("d", 0, 50))
+    other = (
+        "What does the blue valve of the cooling circuit do?",
+        "It stops the flow.",
+        ("d", 9, 60),
+    )
+    elsewhere = (*other[:2], ("d", 90, 99))
+    assert found(one, elsewhere, similarity=0.8) == {}
+    assert found(one, other, similarity=0.8) == {1: (0, False)}
+
+
+def test_pair_without_a_fault_stands_for_the_others(found):
+    pairs = [FIRST, FIRST, ("How tall is the Skarn lighthouse?", "31 metres")]
+    assert found(*pairs, good=[False, True, True]) == {0: (1, True), 2: (1, False)}
+
+
+def test_numbers_tell_questions_apart(found):
+    assert (
+        found(("When did Apollo 11 land?", "In 1969"), ("When did Apollo 12 land?", "In 1969"))
+        == {}
+    )
+
+
+def test_likeness_is_a_setting(found):
+    other = ("How tall is the old white lighthouse on Skarn?", "31 metres")
+    assert found(FIRST, other) == {}
+    assert found(FIRST, other, similarity=0.7) == {1: (0, False)}
+
+
+def test_question_without_words_is_alone(found):
+    assert found(("?", "a"), ("!", "b"), ("How?", "c")) == {1: (0, True)}

@@ -1,0 +1,147 @@
+"""Faults that a pair shows by itself."""
+
+import pytest
+
+from synth.filters.form import Parts, Prompt, find_faults, is_question, is_repetitive, needs_text
+from synth.filters.words import analyse, dictionary, words_of
+
+TEXT = (
+    "The pump stops when the red lamp is lit, and cools down for twenty minutes. The author of the "
+    "manual is Ida Berg. See section 4 of the document for the table of spare parts."
+)
+PROMPT = Prompt(
+    "You write question-answer pairs.", "Write five pairs about the text, each short and exact."
+)
+
+
+@pytest.fixture
+def faults():
+    """Return the faults of a pair."""
+
+    def find(question, answer, text=TEXT, language="en"):
+        parts = Parts(
+            question,
+            answer,
+            analyse(question, language),
+            analyse(answer, language),
+            text,
+            dictionary(language),
+            len(question) > len(text),
+        )
+        return list(find_faults(parts, PROMPT))
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "fault"),
+    [
+        ("When does the pump stop?", "N/A", "empty"),
+        ("...", "When the lamp is lit.", "empty"),
+        ("When does the pump stop?", "When does the pump stop?", "echo"),
+        ("When does the pump stop?", "The pump does stop.", "echo"),
+        ("The pump and its lamp.", "It stops when the lamp is lit.", "no_question"),
+        ("When does the pump stop?", "It stops when the red lamp is lit, and", "cut_off"),
+        ("When does the pump stop?", "When the red la", "cut_off"),
+        ("When does the pump stop?", "It stops (when the lamp is lit.", "cut_off"),
+        (
+            "When does the pump stop?",
+            "It stops as soon as the red lamp on its front is lit up by heat",
+            "cut_off",
+        ),
+        (
+            "When does the pump stop?",
+            "When it is hot, when it is hot, when it is hot.",
+            "repetitive",
+        ),
+        ("When does the pump stop?", '"answer": "When the lamp is lit."', "leaked"),
+        ("When does the pump stop?", "When the lamp is lit.<|im_end|>", "leaked"),
+        ("When does it stop?", "Write five pairs about the text, each short and exact.", "leaked"),
+        ("3. When does the pump stop?", "When the lamp is lit.", "leaked"),
+        ("Question 3: When does the pump stop?", "When the lamp is lit.", "leaked"),
+        (
+            "According to the passage, when does the pump stop?",
+            "When the lamp is lit.",
+            "needs_text",
+        ),
+        ("What does the text above say of the pump?", "It stops.", "needs_text"),
+    ],
+)
+def test_fault(faults, question, answer, fault):
+    assert faults(question, answer) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("When does the pump stop?", "When the red lamp is lit."),
+        ("Explain when the pump stops.", "It stops when the red lamp is lit."),
+        (
+            "Does the pump stop when the red lamp is lit?",
+            "The pump stops when the red lamp is lit.",
+        ),
+        ("Does it stop or cool down?", "It stops."),
+        ("How many of the 12 lamps are lit?", "All 12"),
+        ("How long does it cool down?", "20 minutes"),
+        ("Which file is read first?", "`/etc/pump.conf`"),
+        (
+            "How is it started?",
+            "pumpctl start --now --lamp=red --minutes=20 --log /var/log/pump/today",
+        ),
+        ("What is in the file?", '{"lamp": "red"}'),
+        ("Which parts are there?", "- lamp\n- pump\n- valve"),
+        ("Which colours are there?", "red, green, light blue, dark blue and yellow"),
+        ("How often is the button pressed?", "Press the button three times: press, press, press."),
+        ("Who is the author of the manual?", "Ida Berg"),
+        ("Which section of the document has the table of spare parts?", "Section 4"),
+        ("What is in the table of spare parts?", "Lamps."),
+    ],
+)
+def test_good_pair(faults, question, answer):
+    assert faults(question, answer) == []
+
+
+def test_question_that_holds_its_text_needs_no_other(faults):
+    assert faults(f"{TEXT}\n\nWhat does this text say, in short?", "The pump stops.") == []
+
+
+def test_number_of_a_list_is_leaked_whatever_numbers_the_text_has(faults):
+    text = f"{TEXT} It was made in 1985. What a year."
+    assert faults("5. When does the pump stop?", "When the lamp is lit.", text) == ["leaked"]
+
+
+def test_what_the_text_says_itself_is_not_leaked(faults):
+    text = 'The reply begins with "answer": and the text.'
+    assert faults("What does the reply begin with?", 'It begins with "answer":.', text) == []
+
+
+@pytest.mark.parametrize("mark", ["?", "?\u201d", "? )", "\uff1f", "\u061f", "?**"])
+def test_question_mark(mark):
+    assert is_question(f"How long{mark}")
+
+
+@pytest.mark.parametrize("text", ["How long", "How? Long.", ""])
+def test_no_question_mark(text):
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "needs"),
+    [
+        ("Laut dem Text, wann hält die Pumpe?", True),
+        ("Was zeigt die obige Tabelle?", True),
+        ("D'après le passage, quand la pompe s'arrête-t-elle ?", True),
+        ("Que dit l'auteur de la pompe ?", True),
+        ("¿Qué se dice en el texto?", True),
+        ("What is the text file for?", False),
+        ("How many paragraphs may a report have?", False),
+        ("Wann hält die Pumpe im Winter?", False),
+    ],
+)
+def test_needs_text(question, needs):
+    assert needs_text(question, "Pumpe, pompe, bomba") is needs
+
+
+def test_list_with_like_lines_is_no_loop():
+    lines = [f"Valve {name} opens at {n} bar." for n, name in enumerate("abcdefgh")]
+    assert not is_repetitive(words_of(" ".join(lines)))
