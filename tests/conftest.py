@@ -1,10 +1,11 @@
-"""Fixtures: configurations, a tokenizer of our own, the stub server, the program as a process."""
+"""Fixtures: configurations, a tokenizer, the stub server, the program as a process, a browser."""
 
 import contextlib
 import gc
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 import tokenizers
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from playwright.sync_api import sync_playwright
 
 from synth import SyntheticDataKit
 from synth.config import Config, open_door, register
@@ -32,6 +34,11 @@ from synth.tokens import Tokenizer
 
 STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1
 STUB = Path(__file__).with_name("stub_vllm.py")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -123,6 +130,7 @@ def stub(model_dir: Path, documents: Path) -> list[str]:
         "gen.max_retries=0",
         "model.dtype=float32",  # memory plans are the same on every processor
         "tracking=none",
+        "report=false",  # it takes a second or two
         "hydra.run.dir=run",
         "hydra.sweep.dir=sweep",
     ]
@@ -244,6 +252,15 @@ def soak(tmp_path, monkeypatch, offspring):
         return [last for first, last in itertools.pairwise(held) if last != first]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; scripts/test installs one. Its loop must not meet other tests."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"none of {', '.join(BROWSERS)} is on the PATH"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=found, args=FLAGS)
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 20) -> None:

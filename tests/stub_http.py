@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple
@@ -71,6 +72,9 @@ class Connection(asyncio.Protocol):
             reply = await self.answer(method, path, headers.get("authorization", ""), body)
         except ValueError as error:
             reply = Reply(400, {"error": {"message": str(error)}})
+        except Exception as error:  # noqa: BLE001  (who waits in vain never learns what is wrong)
+            traceback.print_exc()
+            reply = Reply(500, {"error": {"message": repr(error)}})
         self.send(reply)
         self.task = None
         if headers.get("connection", "").lower() == "close":

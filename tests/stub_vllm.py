@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stub_faults
+import stub_judge
 from stub_http import Reply, serve
 
 parser = argparse.ArgumentParser(allow_abbrev=False)
@@ -58,6 +59,7 @@ parser.add_argument("--cut-off", action="store_true", help="end each reply in th
 parser.add_argument("--no-usage", action="store_true", help="count no tokens in replies")
 parser.add_argument("--no-metrics", action="store_true")
 stub_faults.add_switches(parser)
+stub_judge.add_switches(parser)
 options, _ = parser.parse_known_args()
 
 CHILD = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
@@ -98,6 +100,7 @@ class Work:
             options.max_num_seqs
         )  # the first to come is the first served
         self.faults = stub_faults.Faults(options)
+        self.judge = stub_judge.Judge(options)
         self.n_requests = 0
         self.n_waiting = 0
         self.n_begun = 0
@@ -212,7 +215,7 @@ def refusal_of(body: dict) -> str:
         return f"response_format of type '{kind}' is not supported by this server"
     if not options.count_words:
         return ""
-    n_words = sum(len(message["content"].split()) for message in body["messages"])
+    n_words = sum(len(text.split()) for _, text in messages_in(body))
     limit, wanted = int(options.max_model_len), body.get("max_tokens") or 0
     opening = f"This model's maximum context length is {limit} tokens. However, "
     if n_words > limit:
@@ -229,15 +232,26 @@ def refusal_of(body: dict) -> str:
 
 
 def completion(body: dict, digest: str, kind: str) -> dict:
-    text = json.dumps({"pairs": pairs_for(body, digest[:8])})
     kind = "prose" if options.garbage else "cut" if options.cut_off else kind
+    text, is_cut = text_of(body, digest[:8])
     choice = {
         "message": {"role": "assistant", "content": stub_faults.spoil(text, kind, digest[:8])},
-        "finish_reason": "length" if kind == "cut" else "stop",
+        "finish_reason": "length" if is_cut or kind == "cut" else "stop",
     }
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": OUTPUT_TOKENS}
     usage |= {"prompt_tokens_details": {"cached_tokens": 0}}
     return {"choices": [choice]} | ({} if options.no_usage else {"usage": usage})
+
+
+def text_of(body: dict, digest: str) -> tuple[str, bool]:
+    """Return the reply to whatever is asked, and whether it is cut off."""
+    prompts = dict(messages_in(body))
+    system, prompt = prompts.get("system", ""), prompts.get("user", "")
+    if (judged := work.judge.reply(prompt)) is not None:
+        return judged
+    if (said := stub_judge.answer(system, prompt)) is not None:
+        return said, False
+    return json.dumps({"pairs": pairs_for(body, digest)}), False
 
 
 def pairs_for(body: dict, digest: str) -> list[dict]:
@@ -245,8 +259,9 @@ def pairs_for(body: dict, digest: str) -> list[dict]:
         ratings = [float(rating) for rating in options.ratings.split(",")]
         return [{"question": "Q?", "answer": "A.", "rating": rating} for rating in ratings]
     names = names_in(body.get("response_format") or {})
+    words = words_in(body)
     return [
-        {name: text_for(name, f"{digest}-{n}", n) for name in names}
+        {name: text_for(name, mark_of(digest, n), quote(words, n)) for name in names}
         for n in range(options.num_pairs)
     ]
 
@@ -261,8 +276,34 @@ def names_in(reply_format: dict) -> list[str]:
     return [name for name, kind in kinds.items() if kind == "string"]
 
 
-def text_for(name: str, mark: str, n: int) -> str:
-    known = {"question": f"What is {mark}?", "answer": f"It is number {n}."}
+def messages_in(body: dict) -> list[tuple[str, str]]:
+    """Return role and text of each message; a body that has none is no reason to fail."""
+    messages = body.get("messages") or []
+    return [(str(one.get("role")), str(one.get("content"))) for one in messages]
+
+
+def words_in(body: dict) -> list[str]:
+    """Return the words of the text that a prompt is about, without the first and the last."""
+    content = next((text for role, text in messages_in(body) if role == "user"), "")
+    text = content.partition("Text:\n")[2].rpartition("\n\nWrite")[0]
+    return text.split()[1:-1]
+
+
+def quote(words: list[str], n: int) -> str:
+    """Return a sentence of words that stand in the text."""
+    start = 5 * n % max(1, len(words) - 5)
+    return " ".join(words[start : start + 5]).strip(".").capitalize() or f"It is number {n}"
+
+
+def mark_of(digest: str, n: int) -> str:
+    """Return a word that no other question has, nor one like it; the first one has the digest."""
+    return (
+        f"x{digest}" if n == 0 else "x" + hashlib.sha256(f"{digest}-{n}".encode()).hexdigest()[:8]
+    )
+
+
+def text_for(name: str, mark: str, quoted: str) -> str:
+    known = {"question": f"What is {mark}?", "answer": f"{quoted}."}
     return known.get(name, f"The {name} of {mark}.")
 
 
@@ -277,7 +318,7 @@ async def answer(method: str, path: str, authorization: str, body: bytes) -> Rep
         )
     key = os.environ.get("VLLM_API_KEY")
     if key and authorization != f"Bearer {key}":
-        return Reply(401, {"error": "Unauthorized"})
+        return Reply(401, {"error": f"Unauthorized: {authorization}"})
     if method == "GET":
         return Reply(200, {"data": [{"id": options.served_model_name}]})
     return await work.complete(json.loads(body))

@@ -50,7 +50,7 @@ def run_dir(tmp_path):
 
 
 def test_run_leaves_what_it_promises(run_cli, stub, run_dir):
-    done = run_cli(*stub)
+    done = run_cli(*stub, "report=true")
     assert done.returncode == 0, done.stderr
     record = read_json(run_dir / "run.json")
     pairs = list(read_jsonl(run_dir / "pairs.jsonl"))
@@ -58,11 +58,13 @@ def test_run_leaves_what_it_promises(run_cli, stub, run_dir):
     assert record["counts"] | COUNTS == record["counts"]
     assert record["counts"]["n_pairs"] == len(pairs) == 3 * record["counts"]["n_chunks"]
     assert set(record["timings"]) == {
-        f"{step}_s" for step in ("ingest", "chunk", "serve", "config", "generate", "export")
+        f"{step}_s"
+        for step in ("ingest", "chunk", "serve", "config", "generate", "curate", "export")
     }
     assert (run_dir / "synthetic_data_kit_config.yaml").is_file()
-    assert len(list(read_jsonl(run_dir / "export" / "chatml.jsonl"))) == len(pairs)
-    assert f"{len(pairs)} pairs from" in done.stdout
+    assert len(list(read_jsonl(run_dir / "export" / "chatml" / "train.jsonl"))) == len(pairs)
+    assert f"{len(pairs)} pairs, {len(pairs)} kept, from" in done.stdout
+    assert (run_dir / "report.html").is_file()
 
 
 def test_every_pair_leads_to_its_characters(run_cli, stub, run_dir):
@@ -192,14 +194,14 @@ TOOL = f"qa.command=[{sys.executable},{STUB.with_name('stub_tool.py')}]"
 
 
 def test_baseline_gives_the_pairs_of_every_chunk(run_cli, stub, store, tmp_path, run_dir):
-    done = run_cli(*stub, *TRACKED, "qa=synthetic-data-kit", TOOL)
+    done = run_cli(*stub, *TRACKED, "qa=synthetic-data-kit", TOOL, "curate=none")
     assert done.returncode == 0, done.stderr
     chunks = {row["id"] for row in read_jsonl(run_dir / "chunks.jsonl")}
     assert {row["chunk_id"] for row in read_jsonl(run_dir / "pairs.jsonl")} == chunks
     metrics = mlflow_run(tmp_path)[1].data.metrics
     assert metrics["generate/n_pairs"] == len(chunks)
     assert "generate/n_requests" not in metrics
-    assert (run_dir / "export" / "jsonl.jsonl").stat().st_size > 0
+    assert (run_dir / "export" / "jsonl" / "train.jsonl").stat().st_size > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -287,7 +289,7 @@ def test_store_that_can_not_be_reached_keeps_the_data(run_cli, stub, run_dir):
     record = read_json(run_dir / "run.json")
     assert record["status"] == "FINISHED"
     assert "127.0.0.1:9" in record["tracking_error"]
-    assert (run_dir / "export" / "jsonl.jsonl").stat().st_size > 0
+    assert (run_dir / "export" / "jsonl" / "train.jsonl").stat().st_size > 0
 
 
 def group_of(run_dir):

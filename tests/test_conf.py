@@ -43,7 +43,7 @@ def test_file_runs(run_cli, stub, tmp_path, group, option):
     shared = [text for text in stub if text.partition("=")[0] not in own]
     done = run_cli(*shared, f"{group}={option}", "tracking=none")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "export" / "jsonl.jsonl").stat().st_size > 0
+    assert (tmp_path / "run" / "export" / "jsonl" / "train.jsonl").stat().st_size > 0
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)

@@ -48,6 +48,8 @@ def test_sound_configuration_has_nothing_to_mend(examine_stub):
         ("qa=synthetic-data-kit qa.command=[/nowhere/sdk]", "prompt", "no such program"),
         ("qa.num_pairs=50", "prompt", "gen.max_tokens=512 has room for 28"),
         ("qa.prompt='{{ text }} {{ nosuch }}'", "prompt", "nosuch"),
+        ("curate.verdicts=nowhere.jsonl", "curation", "curate.verdicts=nowhere.jsonl"),
+        ("curate=judge curate.criteria=[id]", "curation", "curate.criteria"),
     ],
 )
 def test_what_is_wrong_is_named(examine_stub, override, topic, words):

@@ -347,7 +347,7 @@ def test_longest_chunk_stays_whole_in_the_external_tool(kit, tmp_path):
 @pytest.mark.parametrize(("n_bytes", "n_kept"), [(2**30, 1), (0, 0)])
 def test_texts_are_kept_within_a_size(kit, tmp_path, monkeypatch, n_bytes, n_kept):
     monkeypatch.setenv("SYNTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("synth.run._MOST_CACHED_BYTES", n_bytes)
+    monkeypatch.setattr("synth.supply._MOST_CACHED_BYTES", n_bytes)
     (tmp_path / "a.html").write_text("<h1>Sea</h1><p>The sea is salt, and it is deep.</p>")
     assert kit.generate(tmp_path / "a.html")
     kept = [path for path in (tmp_path / "cache/texts").iterdir() if path.suffix != ".lock"]
@@ -366,7 +366,7 @@ def test_generate_returns_the_pairs(kit, documents, tmp_path):
     pairs = kit.generate(documents, "run")
     assert len(pairs) >= 6
     assert all(pair.question and pair.answer for pair in pairs)
-    assert (tmp_path / "run" / "export" / "jsonl.jsonl").is_file()
+    assert (tmp_path / "run" / "export" / "jsonl" / "train.jsonl").is_file()
     assert kit.check_vllm_status()
 
 

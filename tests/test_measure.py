@@ -1,31 +1,33 @@
-"""Figures of a run by chunk: what counts as a question, as new, as supported."""
+"""Figures of a run by chunk, and what they make of the whole run."""
 
 import json
+import math
 
 import pytest
 
-from synth.io import read_jsonl
-from synth.measure import RATIOS, is_question, measure, measure_run, support_of, words_of
+from synth.io import read_jsonl, write_jsonl
+from synth.measure import MEANS, OVERALL, RATIOS, measure, measure_run
 
 CHUNK = "The Moon orbits the Earth once in 27 days; it's a rock."
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Write a run with two documents; its pairs are (chunk, question, answer)."""
+    """Write a run with two documents; its pairs are (chunk, question, answer, other columns)."""
 
     def write(*pairs, failures=()):
-        (tmp_path / "data/txt").mkdir(parents=True, exist_ok=True)
-        for doc in ("d1", "d2"):
-            (tmp_path / f"data/txt/{doc}.txt").write_text(CHUNK)
         files = {"pairs": [], "failures": list(failures), "requests": [], "chunks": []}
-        for number, doc in enumerate(("d1", "d1", "d2")):
-            place = {"doc_id": doc, "start": 0, "end": len(CHUNK), "n_tokens": 9}
+        files["documents"] = [{"id": doc, "n_chars": len(CHUNK)} for doc in ("d1", "d2")]
+        half = len(CHUNK) // 2
+        places = (("d1", 0, half + 5), ("d1", half, len(CHUNK)), ("d2", 0, len(CHUNK)))
+        for number, (doc, start, end) in enumerate(places):
+            place = {"doc_id": doc, "start": start, "end": end, "n_tokens": 9}
             files["chunks"].append({"id": f"c{number}"} | place)
             request = {"chunk_id": f"c{number}", "finish_reason": "stop", "output_tokens": 10}
             files["requests"].append(request | {"server_s": 0.5})
-        for chunk, question, answer in pairs:
-            files["pairs"].append({"chunk_id": chunk, "question": question, "answer": answer})
+        for chunk, question, answer, *columns in pairs:
+            row = {"chunk_id": chunk, "question": question, "answer": answer}
+            files["pairs"].append(row | (columns[0] if columns else {}))
         for name, rows in files.items():
             (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
         return tmp_path
@@ -33,61 +35,79 @@ def run(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["Why?", "¿Por qué? ", "为什么？", 'Who said "why?"', "لماذا؟", "Γιατί\u037e", "(Is it so?)"],
-)
-def test_question_of_any_script(text):
-    assert is_question(text)
-
-
-@pytest.mark.parametrize("text", ["", "Tell me why.", "Why? Because.", ";", "?!"[1:]])
-def test_no_question(text):
-    assert not is_question(text)
+def verdict(kept=True, reasons=(), support=1.0, **more):
+    return {"kept": kept, "reasons": list(reasons), "support": support, **more}
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("columns", "passed"),
     [
-        ("It\u2019s the MOON's.", ["it\u2019s", "the", "moon's"]),
-        ("月は石", ["月", "は", "石"]),
-        ("Straße 27", ["strasse", "27"]),
-        ("snake_case", ["snake", "case"]),
-        ("… !", []),
+        (verdict(), "formed supported unique good"),
+        (verdict(False, ["cut_off"]), ""),
+        (verdict(False, ["unsupported"], 0.1), "formed"),
+        (verdict(False, ["near_duplicate"]), "formed supported"),
+        (verdict(False, ["contaminated"]), "formed supported"),
+        (verdict(False, ["low_score"], score=2.0), "formed supported unique"),
+        (verdict(True, ["known"]), "formed supported unique good"),
+        (verdict(True, ["cut_off"]), ""),  # curate=none keeps it, and it is no better for that
+        (verdict(True, ["cut_off"], by_hand="keep"), "formed supported unique good"),
+        (verdict(False, [], by_hand="drop"), ""),
     ],
 )
-def test_words(text, words):
-    assert words_of(text) == words
+def test_steps_that_a_pair_has_passed(run, columns, passed):
+    row, *_ = measure(run(("c0", "How long?", "27 days", columns)), 5)
+    names = ("formed", "supported", "unique", "good")
+    assert [name for name in names if row[f"n_{name}"]] == passed.split()
+    assert row["n_kept"] == columns["kept"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "support"),
-    [("27 days", 1), ("28 days", 0.5), ("Mars", 0), ("", 0), ("Moon moon", 1)],
-)
-def test_support_is_the_share_of_the_answers_words(answer, support):
-    assert support_of(answer, set(words_of(CHUNK))) == support
-
-
-@pytest.mark.parametrize(
-    ("question", "answer", "usable"),
-    [
-        ("How long?", "27 days", 1),
-        ("How long.", "27 days", 0),
-        ("How long?", "about a month or so", 0),
-        ("The Moon?", "The Moon", 0),
-    ],
-    ids=["usable", "no question", "not supported", "echo"],
-)
-def test_usable(run, question, answer, usable):
-    row, *_ = measure(run(("c0", question, answer)), 5)
-    assert row["n_usable"] == usable
-
-
-def test_repeated_question_counts_once_in_the_whole_run(run):
-    folder = run(("c0", "How long?", "27 days"), ("c2", "how  long??", "27 days"))
+def test_coverage_counts_each_character_once(run):
+    folder = run(("c1", "How long?", "27 days", verdict()))
     rows = list(measure(folder, 5))
-    assert [row["n_unique"] for row in rows] == [1, 0, 0]
-    assert [row["n_usable"] for row in rows] == [1, 0, 0]
+    half = len(CHUNK) // 2
+    assert [row["chars"] for row in rows] == [half + 5, len(CHUNK) - half - 5, len(CHUNK)]
+    assert [row["covered_chars"] for row in rows] == [0, len(CHUNK) - half, 0]
+    assert [row["n_covered"] for row in rows] == [0, 1, 0]
+
+
+def test_place_of_what_is_kept(run):
+    folder = run(("c0", "How long?", "27 days", verdict()), ("c1", "Why?", "Rock", verdict()))
+    metrics = measure_run(folder, 5, is_curated=True)
+    assert metrics["quality/place_mean"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_overall_is_the_geometric_mean_of_its_parts(run):
+    folder = run(
+        ("c0", "How long?", "27 days", verdict(support=0.8)), ("c2", "So?", "x", verdict())
+    )
+    metrics = measure_run(folder, 2, is_curated=True)
+    parts = [metrics[name] for name in MEANS[OVERALL]]
+    assert parts == pytest.approx([2 / 6, metrics["quality/covered_chars_frac"], 0.9])
+    assert metrics[OVERALL] == pytest.approx(math.prod(parts) ** (1 / 3))
+
+
+def test_nothing_good_is_worth_nothing(run):
+    folder = run(("c0", "How long?", "27 days", verdict(False, ["echo"])))
+    assert measure_run(folder, 2, is_curated=True)[OVERALL] == 0
+
+
+def test_scores_and_marks(run):
+    marks = {"known": True, "answerable": False}
+    folder = run(
+        ("c0", "How long?", "27 days", verdict(score=8.0)),
+        ("c0", "Why?", "Rock", verdict(False, ["low_score"], score=3.0, closed_book=marks)),
+        ("c0", "Where?", "Earth", verdict()),
+    )
+    metrics = measure_run(folder, 5, is_curated=True)
+    assert metrics["quality/score_mean"] == 5.5
+    assert (metrics["quality/known_frac"], metrics["quality/answerable_frac"]) == (1, 0)
+
+
+def test_without_verdicts_nothing_is_said_of_them(run):
+    metrics = measure_run(run(("c0", "How long?", "27 days")), 5, is_curated=False)
+    assert metrics["quality/returned_frac"] == pytest.approx(1 / 15)
+    assert metrics["quality/question_frac"] == 1
+    assert not {"quality/kept_frac", OVERALL, "quality/covered_chunks_frac"} & metrics.keys()
 
 
 def test_sums_stand_by_the_chunk_and_its_place(run):
@@ -102,30 +122,26 @@ def test_sums_stand_by_the_chunk_and_its_place(run):
 
 
 def test_metrics_are_ratios_of_what_is_written(run):
-    folder = run(("c0", "How long?", "27 days"), ("c2", "Tell me.", "Mars"))
-    metrics = measure_run(folder, 2)
-    assert measure_run(folder, 2) == metrics
+    folder = run(("c0", "How long?", "27 days", verdict()), ("c2", "Tell me.", "Mars", verdict()))
+    metrics = measure_run(folder, 2, is_curated=True)
+    assert measure_run(folder, 2, is_curated=True) == metrics
     rows = list(read_jsonl(folder / "figures.jsonl"))
-    assert metrics["quality/usable_frac"] == pytest.approx(1 / 6)
+    assert metrics["quality/accepted_frac"] == pytest.approx(2 / 6)
+    assert metrics["quality/question_words"] == 2
     assert metrics["generate/output_tokens_per_s"] == pytest.approx(30 / 1.5)
     assert {column for pair in RATIOS.values() for column in pair} < set(rows[0])
 
 
 def test_run_without_pairs_has_no_ratio_of_them(run):
-    metrics = measure_run(run(), 5)
+    metrics = measure_run(run(), 5, is_curated=True)
     assert "quality/unique_frac" not in metrics
-    assert metrics["quality/usable_frac"] == 0
+    assert metrics["quality/accepted_frac"] == metrics[OVERALL] == 0
 
 
-def test_pair_about_several_chunks_is_supported_by_all_of_them(run):
-    folder = run(("c0", "How long?", "27 sunny days"))
-    (folder / "data/txt/d1.txt").write_text(f"{CHUNK} It was sunny.")
-    first, second, *_ = (
-        json.loads(line) for line in (folder / "chunks.jsonl").read_text().splitlines()
-    )
-    second |= {"start": len(CHUNK), "end": len(CHUNK) + 14}
-    (folder / "chunks.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
-    pair = json.loads((folder / "pairs.jsonl").read_text())
-    (folder / "pairs.jsonl").write_text(json.dumps(pair | {"chunk_ids": ["c0", "c1"]}) + "\n")
-    first, *_ = measure(folder, 1)
-    assert first["support"] == 1
+def test_what_replies_begin_counts_as_returned(run):
+    folder = run(("c0", "How long?", "27 days"))
+    rows = list(read_jsonl(folder / "requests.jsonl"))
+    rows[0] |= {"n_items": 1, "n_begun": 3}
+    rows[1] |= {"n_items": 2}
+    write_jsonl(folder / "requests.jsonl", rows)
+    assert [row["n_returned"] for row in measure(folder, 5)] == [3, 2, 0]

@@ -38,9 +38,10 @@ def test_wheel_runs_from_any_folder(installed, tmp_path):
     assert "docs=nowhere: there is no such file" in done.stdout
 
 
-def test_wheel_carries_configuration_and_samples(installed):
+def test_wheel_carries_configuration_samples_and_pages(installed):
     def names(folder: Path) -> set[str]:
         return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
+    assert {"report.css", "report.html.jinja", "report.js"} < names(installed / "synth" / "review")
     assert names(installed / "synth" / "conf") == names(ROOT / "conf")
     assert names(installed / "synth" / "examples") == names(ROOT / "examples" / "documents")

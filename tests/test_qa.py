@@ -224,12 +224,12 @@ def test_own_kind_is_a_file(own_kind):
 
 
 def test_own_kind_runs(run_cli, stub, own_kind, tmp_path):
-    done = run_cli(*stub, f"--config-dir={own_kind}", "qa=exam")
+    done = run_cli(*stub, f"--config-dir={own_kind}", "qa=exam", "export.provenance=false")
     assert done.returncode == 0, done.stdout + done.stderr
     pairs = list(read_jsonl(tmp_path / "run" / "pairs.jsonl"))
     assert len(pairs) > 4
     assert all(pair["question"].endswith(f"Hint: {pair['hint']}") for pair in pairs)
-    exported = next(read_jsonl(tmp_path / "run" / "export" / "jsonl.jsonl"))
+    exported = next(read_jsonl(tmp_path / "run" / "export" / "jsonl" / "train.jsonl"))
     assert list(exported) == ["question", "hint", "answer"]
 
 

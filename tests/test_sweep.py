@@ -105,7 +105,7 @@ def test_sweep_is_in_mlflow(run_cli, grid, store, tmp_path):
     assert sorted(run.info.run_name for run in jobs) == NAMES
     assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
     assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
-    assert all("quality/usable_frac" in run.data.metrics for run in jobs)
+    assert all("quality/accepted_frac" in run.data.metrics for run in jobs)
     artifacts = {file.path for file in store.list_artifacts(parent.info.run_id)}
     assert {"report.html", "comparison.csv", "plots"} <= artifacts
     experiment = store.get_experiment(parent.info.experiment_id)
@@ -204,7 +204,7 @@ def test_store_that_was_out_of_reach_gets_all_by_resume(run_cli, grid, store, tm
     assert sorted(run.info.run_name for run in jobs) == NAMES
     assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
     assert {run.info.status for run in [parent, *jobs]} == {"FINISHED"}
-    assert all("quality/usable_frac" in run.data.metrics for run in jobs)
+    assert all("quality/accepted_frac" in run.data.metrics for run in jobs)
     assert run_cli("resume=sweep").returncode == 0
     assert len(runs_of(store)[1]) == 4
 
@@ -256,7 +256,7 @@ def test_sweep_is_not_overwritten(run_cli, grid):
 
 
 def test_run_logs_every_objective(run_cli, stub, tmp_path):
-    run_cli(*stub)
+    run_cli(*stub, "curate=full")
     assert set(OBJECTIVES) <= set(read_json(tmp_path / "run" / "run.json")["metrics"])
 
 

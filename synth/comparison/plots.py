@@ -1,12 +1,10 @@
 """Draw a comparison. One specification gives the picture to look at and the plot to explore."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
 from synth.comparison.standings import SPEED, Comparison
 
@@ -35,18 +33,6 @@ def draw(comparison: Comparison) -> dict[str, str]:
     if table.frame["speed"].notna().any():
         charts["pareto"] = _draw_pareto(table)
     return {name: chart.to_json(indent=None) for name, chart in charts.items()}
-
-
-def save_pictures(plots: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write each plot as PNG into ``folder`` and return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, specification in plots.items():
-        (path := folder / f"{name}.png").write_bytes(
-            vl_convert.vegalite_to_png(specification, scale=2)
-        )
-        paths.append(path)
-    return paths
 
 
 class _Table:

@@ -4,13 +4,13 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import vl_convert
 
+from synth.charts import embedded, vega
 from synth.comparison.standings import SPEED, Comparison, Standing
 from synth.io import read_jsonl, read_text
 
@@ -45,7 +45,7 @@ class Facts:
 
 def prepare() -> None:
     """Do beforehand what takes a second or two the first time."""
-    _vega()
+    vega()
     vl_convert.vegalite_to_png({"mark": "point"})
 
 
@@ -61,8 +61,8 @@ def write_report(
         failed=facts.failed,
         keys=keys,
         metrics=metrics,
-        charts={name: _embedded(specification) for name, specification in plots.items()},
-        vega=_embedded(_vega()) if plots else "",
+        charts={name: embedded(specification) for name, specification in plots.items()},
+        vega=vega() if plots else "",
         passages=list(choose_passages(comparison, facts.folders, facts.seed)),
         shown=_shown,
         interval=_interval,
@@ -124,26 +124,17 @@ class _Job:
 
 def _metrics(comparison: Comparison) -> list[str]:
     named = [name for one in comparison.standings for name in one.entry.metrics]
-    quality = [name for name in dict.fromkeys(named) if name.startswith("quality/")]
+    quality = [
+        name
+        for name in dict.fromkeys(named)
+        if name.startswith("quality/") and not name.endswith(("_low", "_high"))
+    ]
     return [*quality, *([SPEED] if SPEED in named else [])]
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         yield from read_jsonl(path)
-
-
-@cache
-def _vega() -> str:
-    """Return what draws the plots in a browser."""
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return script
-
-
-def _embedded(script: str) -> str:
-    """Return a script or JSON that can stand inside of a script element."""
-    # Not every "</": in JavaScript it may be the beginning of a regular expression's end.
-    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _shown(value: Any) -> str:

@@ -26,6 +26,7 @@ from synth.comparison.units import LEAST_UNITS, Units, choose_units
 LEVEL = 0.95
 N_RESAMPLES = 4000
 
+_NO_MEANS: Mapping[str, Sequence[str]] = {}
 _BATCH = 4_000_000  # numbers that are drawn at a time
 
 Floats = npt.NDArray[np.float64]
@@ -37,6 +38,7 @@ def compare(
     ratios: Mapping[str, tuple[str, str]],
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
+    means: Mapping[str, Sequence[str]] = _NO_MEANS,
 ) -> Comparison:
     """Compare jobs.
 
@@ -45,15 +47,18 @@ def compare(
             not in ``ratios`` is compared by its value alone.
         ratios: the columns of each metric's numerator and denominator.
         n_resamples: draws of the bootstrap.
+        means: the ratios that a metric is the geometric mean of.
     """
     name, lowest_is_best = objective.removeprefix("-"), objective.startswith("-")
     entries = sorted(entries, key=lambda entry: entry.number)
     units = choose_units([entry.figures for entry in entries])
-    table = _Sums(units, ratios)
+    table = _Sums(units, ratios, means)
     values = [_value_of(entry, name, ratios) for entry in entries]
     sign = -1 if lowest_is_best else 1
     order = sorted(range(len(entries)), key=lambda n: _rank(values[n], sign))
-    draws = table.draw(name if name in ratios else None, order[:1], sign, (n_resamples, seed))
+    draws = table.draw(
+        name if name in ratios or name in means else None, order[:1], sign, (n_resamples, seed)
+    )
     standings = [
         Standing(entries[n], values[n], draws.intervals[n], *_behind(n, values, order, sign, draws))
         for n in order
@@ -73,9 +78,15 @@ class _Draws:
 class _Sums:
     """Numerators and denominators of all jobs and metrics over the union of their units."""
 
-    def __init__(self, units: Units, ratios: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        units: Units,
+        ratios: Mapping[str, tuple[str, str]],
+        means: Mapping[str, Sequence[str]],
+    ) -> None:
         self._n_jobs = len(units.sums)
-        self._metrics = list(ratios)
+        self._metrics = [*ratios, *means]
+        self._parts = [[list(ratios).index(part) for part in parts] for parts in means.values()]
         names = sorted({name for frame in units.sums for name in frame.index})
         self._n_units = len(names)
         above, below = zip(*ratios.values(), strict=True)
@@ -92,14 +103,16 @@ class _Sums:
         column = self._metrics.index(objective) if objective else None
 
         def statistic(drawn: npt.NDArray[np.int64], axis: int) -> Floats:
-            ratios = _ratio(self._above[..., drawn].sum(axis), self._below[..., drawn].sum(axis))
+            ratios = self._with_means(
+                _ratio(self._above[..., drawn].sum(axis), self._below[..., drawn].sum(axis))
+            )
             if column is None:
                 return ratios
             gaps = sign * (ratios[best[0], column] - ratios[:, column])
             return np.concatenate([ratios, gaps[:, None]], axis=1)
 
         drawn = _bootstrap(self._n_units, statistic, plan, self._above.shape)
-        sizes = _effective_sizes(self._below)
+        sizes = self._sizes()
         intervals = [
             {
                 name: interval
@@ -116,6 +129,20 @@ class _Sums:
             [_interval(drawn[job, -1], least[job]) for job in range(self._n_jobs)],
             [_p_positive(drawn[job, -1], least[job]) for job in range(self._n_jobs)],
         )
+
+    def _with_means(self, ratios: Floats) -> Floats:
+        """Return ratios (jobs, metrics, draws) and their means; a ratio of nothing counts as 0."""
+        means = [
+            np.nan_to_num(ratios[:, parts]).prod(axis=1) ** (1 / len(parts))
+            for parts in self._parts
+        ]
+        return np.concatenate([ratios, *(mean[:, None] for mean in means)], axis=1)
+
+    def _sizes(self) -> Floats:
+        """Return by job and metric how many units of equal weight tell as much."""
+        sizes = _effective_sizes(self._below)
+        means = [sizes[:, parts[0]] for parts in self._parts]
+        return np.concatenate([sizes, *(mean[:, None] for mean in means)], axis=1)
 
 
 def _stack(units: Units, names: Sequence[str], columns: Sequence[str]) -> Floats:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from synth.comparison.standings import SPEED, Comparison
 
 _SECTION = "synth"
-_BESIDE = ("quality/support_frac", "quality/unique_frac", SPEED)
+_BESIDE = ("quality/kept_frac", "quality/covered_chars_frac", SPEED)
 """Columns beside the objective; with more of them the settings would be out of sight."""
 
 _MENU = "workflowType=machine_learning"

@@ -19,7 +19,7 @@ from synth.config.setting import (
     setting,
 )
 
-STEPS = ("serve", "ingest", "chunk", "config", "generate", "export")
+STEPS = ("serve", "ingest", "chunk", "config", "generate", "curate", "export")
 """The steps of a run in their order."""
 
 

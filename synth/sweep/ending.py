@@ -9,13 +9,15 @@ import pandas as pd
 from rich import get_console
 from rich.table import Table
 
-from synth.comparison.plots import draw, save_pictures
+from synth.charts import save_pictures
+from synth.comparison.overlap import SHARED, find_shared
+from synth.comparison.plots import draw
 from synth.comparison.report import Facts, write_report
 from synth.comparison.standings import SPEED, Comparison, Entry, Standing, to_table
 from synth.comparison.statistics import compare
 from synth.comparison.views import Links, note, shared_view, view_key
 from synth.config import Config
-from synth.measure import RATIOS, read_figures
+from synth.measure import MEANS, RATIOS, read_figures
 from synth.progress import tell
 from synth.store import ui_address, ui_command
 from synth.sweep.book import Book
@@ -39,6 +41,7 @@ class Ending:
         self._records = records
         self._config = config
         self._tracker = tracker
+        self._shared_frac: float | None = None
         self._entries = list(self._finished())
 
     async def write(self) -> None:
@@ -47,7 +50,9 @@ class Ending:
             self._tell(None)
             tell(self._book.going_on)
             return
-        comparison = compare(self._entries, self._config.objective, RATIOS, self._config.seed)
+        comparison = compare(
+            self._entries, self._config.objective, RATIOS, self._config.seed, means=MEANS
+        )
         folder, plots = self._book.folder, draw(comparison)
         to_table(comparison).to_csv(folder / "comparison.csv", index=False)
         await asyncio.gather(
@@ -61,12 +66,19 @@ class Ending:
         self._tell_links(links)
 
     def _finished(self) -> Iterator[Entry]:
-        for number, record in sorted(self._records.items()):
-            if record.get("status") != "FINISHED":
-                continue
-            entry = self._book.jobs[number]
-            rows = read_figures(self._book.folder / entry.folder)
-            yield Entry(number, entry.name, entry.settings, record["metrics"], pd.DataFrame(rows))
+        finished = {
+            number: record
+            for number, record in sorted(self._records.items())
+            if record.get("status") == "FINISHED"
+        }
+        folders = {
+            number: self._book.folder / self._book.jobs[number].folder for number in finished
+        }
+        shared, self._shared_frac = find_shared(folders)
+        for number, record in finished.items():
+            entry, rows = self._book.jobs[number], read_figures(folders[number])
+            metrics = record["metrics"] | ({SHARED: shared[number]} if number in shared else {})
+            yield Entry(number, entry.name, entry.settings, metrics, pd.DataFrame(rows))
 
     def _failures(self) -> Iterator[tuple[str, str]]:
         for number, record in sorted(self._records.items()):
@@ -108,6 +120,8 @@ class Ending:
         figures = {"n_jobs": len(self._book.jobs), "n_failed": len(list(self._failures()))}
         tracker.log_metrics({f"sweep/{name}": float(n) for name, n in figures.items()})
         tracker.log_metrics({"sweep/duration_s": self._book.seconds})
+        if self._shared_frac is not None:
+            tracker.log_metrics({"sweep/repeated_frac": self._shared_frac})
         if best is not None and best.value is not None:
             tracker.log_metrics(
                 {"sweep/best_" + comparison.objective.rpartition("/")[2]: best.value}

@@ -10,10 +10,11 @@ import yaml
 
 from synth.config import Config, flatten
 from synth.errors import ConfigError
-from synth.measure import RATIOS
+from synth.measure import MEANS, RATIOS
 from synth.qa import Kind
 
 OBJECTIVES = (
+    *MEANS,
     *RATIOS,
     *("generate/pairs_per_s", "generate/n_pairs", "generate/n_output_tokens"),
     *("generate/latency_median_s", "generate/latency_max_s", "generate/prefix_cache_hit_frac"),

@@ -1,53 +1,32 @@
-"""Comparisons of sweeps that were made up, and a real browser to look at pages."""
+"""Comparisons of sweeps that were made up."""
 
 import itertools
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from synth.comparison.standings import Entry
 from synth.comparison.statistics import compare
-from synth.measure import RATIOS
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+from synth.measure import RATIOS, metrics_of
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium; scripts/test installs one. Its loop must not meet other tests."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, f"none of {', '.join(BROWSERS)} is on the PATH"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=found, args=FLAGS)
-
-
-def make_entry(number, settings, n_usable, n_asked=20.0, documents=None, speed=100.0, length=0):
-    """A job in which each chunk had ``n_usable`` usable pairs of those asked for.
+def make_entry(number, settings, n_good, n_asked=20.0, documents=None, speed=100.0, length=0):
+    """A job in which each chunk had ``n_good`` usable pairs of those asked for.
 
     Each chunk is a document or, if they have a ``length``, they are a single one.
     """
-    n_usable = np.asarray(n_usable, dtype=float)
-    order = np.arange(len(n_usable))
+    n_good = np.asarray(n_good, dtype=float)
+    order = np.arange(len(n_good))
     ids = ["d"] * len(order) if length else documents or [f"d{n}" for n in order]
     columns = {column for pair in RATIOS.values() for column in pair}
     sums = pd.DataFrame(dict.fromkeys(columns, 1.0), index=order)
     sums["doc_id"], sums["start"], sums["end"] = ids, order * length, (order + 1) * length
-    sums["n_usable"], sums["n_asked"], sums["n_pairs"] = n_usable, n_asked, n_asked
+    sums["n_good"], sums["n_asked"], sums["n_pairs"] = n_good, n_asked, n_asked
     sums["output_tokens"] = speed
     name = " ".join(f"{key}={value}" for key, value in settings.items())
-    metrics = {
-        name: float(sums[above].sum() / sums[below].sum())
-        for name, (above, below) in RATIOS.items()
-        if sums[below].sum()
-    }
+    metrics = metrics_of({column: float(sums[column].sum()) for column in columns})
     return Entry(number, name, settings, metrics, sums)
 
 
@@ -55,7 +34,7 @@ def make_entry(number, settings, n_usable, n_asked=20.0, documents=None, speed=1
 def make_comparison():
     """Compare the jobs of a grid: ``make_comparison({"chunk.size": [256, 512]})``."""
 
-    def make(grid, objective="quality/usable_frac", n_documents=12):
+    def make(grid, objective="quality/accepted_frac", n_documents=12):
         rng, entries = np.random.default_rng(0), []
         for number, values in enumerate(itertools.product(*grid.values())):
             usable = rng.binomial(20, 0.3 + 0.02 * number % 0.6, n_documents)

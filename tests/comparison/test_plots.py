@@ -2,7 +2,8 @@
 
 import pytest
 
-from synth.comparison.plots import draw, save_pictures
+from synth.charts import save_pictures
+from synth.comparison.plots import draw
 
 ODD = {"a.b['c']": ['x: "y"', "z\\" * 90], "n": [1, None]}
 

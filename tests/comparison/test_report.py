@@ -37,7 +37,7 @@ def test_page_needs_nothing_else_and_draws_its_plots(page):
 def test_page_shows_the_jobs_best_first(page):
     assert page.locator("#jobs tbody tr").count() == 4
     assert page.locator("#jobs tbody tr").first.get_attribute("class") == "best"
-    assert "quality/usable_frac" in page.locator(".verdict").inner_text()
+    assert "quality/accepted_frac" in page.locator(".verdict").inner_text()
 
 
 def test_table_is_sorted_by_a_click(page):

@@ -1,14 +1,16 @@
 """The comparison against known answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from synth.comparison.standings import to_table
 from synth.comparison.statistics import compare
-from synth.measure import RATIOS
+from synth.measure import MEANS, OVERALL, RATIOS, metrics_of
 from tests.comparison.conftest import make_entry
 
-OBJECTIVE = "quality/usable_frac"
+OBJECTIVE = "quality/accepted_frac"
 
 
 def ranked(*entries, objective=OBJECTIVE, seed=0, n=600):
@@ -105,6 +107,32 @@ def test_objective_that_is_no_ratio_has_no_interval():
     assert (other.behind, other.behind_interval, other.p_best_is_better) == (2, None, None)
 
 
+def test_mean_of_ratios_has_an_interval_like_they_have():
+    rng = np.random.default_rng(7)
+    entries = simulate(rng, 0.2, 40)
+    for entry in entries:
+        entry.figures["covered_chars"] = rng.uniform(0.2, 0.4, 40)
+        entry.figures["good_support"] = entry.figures["n_good"]
+    entries = [
+        replace(entry, metrics=metrics_of(entry.figures.select_dtypes("number").sum()))
+        for entry in entries
+    ]
+    comparison = compare(entries, OVERALL, RATIOS, n_resamples=600, means=MEANS)
+    best, other = comparison.standings
+    assert best.value == best.entry.metrics[OVERALL]
+    interval = best.intervals[OVERALL]
+    assert interval.low < best.value < interval.high
+    assert other.behind_interval.low > 0.0
+    assert other.p_best_is_better > 0.99
+
+
+def test_mean_with_a_part_that_is_nothing_is_nothing():
+    entries = [make_entry(n, {"x": n}, [0] * 6) for n in range(2)]
+    comparison = compare(entries, OVERALL, RATIOS, n_resamples=100, means=MEANS)
+    assert [one.value for one in comparison.standings] == [0, 0]
+    assert comparison.verdict().endswith("is as good.")
+
+
 def simulate_passages(rng, gap):
     """Two jobs on one document of 40,000 characters, with chunks of 500 and of 1,000."""
     hard = np.repeat(rng.normal(0, 0.12, 40), 2)
@@ -149,8 +177,8 @@ def test_job_without_a_pair_is_last_and_one_alone_is_best():
     alone = make_entry(1, {"x": 1}, [5] * 8)
     comparison = ranked(empty, alone)
     assert [one.value for one in comparison.standings] == [0.25, None]
-    assert comparison.verdict() == "x=1: quality/usable_frac 0.25 (95 %: 0.25 to 0.25)."
-    assert ranked(empty).verdict() == "No finished job has quality/usable_frac."
+    assert comparison.verdict() == "x=1: quality/accepted_frac 0.25 (95 %: 0.25 to 0.25)."
+    assert ranked(empty).verdict() == "No finished job has quality/accepted_frac."
 
 
 def test_table_has_settings_and_intervals():

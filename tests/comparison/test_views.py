@@ -17,7 +17,7 @@ from tests.comparison.conftest import make_entry
 from tests.conftest import _accepts, wait_until
 
 SWEPT = ["chunk.size", "gen.temperature"]
-OBJECTIVE = "quality/usable_frac"
+OBJECTIVE = "quality/accepted_frac"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def look(browser):
 
 def test_table_shows_settings_and_quality_without_a_click(look, links):
     text = look(links.table, "job 3")
-    shown = (*SWEPT, OBJECTIVE, "quality/support_frac", "generate/output_tokens_per_s")
+    shown = (*SWEPT, OBJECTIVE, "quality/covered_chars_frac", "generate/output_tokens_per_s")
     assert all(name in text for name in (*shown, "4 matching runs"))
 
 

@@ -51,7 +51,25 @@ def test_default_run_makes_valid_pairs(default_run):
     assert record["status"] == "FINISHED"
     assert record["counts"]["n_pairs"] == len(pairs) >= 20
     assert all(pair["question"].strip() and pair["answer"].strip() for pair in pairs)
-    assert len(list(read_jsonl(run / "export" / "jsonl.jsonl"))) == len(pairs)
+    kept = [pair for pair in pairs if pair["kept"]]
+    assert len(list(read_jsonl(run / "export" / "jsonl" / "train.jsonl"))) == len(kept)
+
+
+def test_what_a_small_model_does_wrong_is_caught(default_run):
+    run = default_run / "run"
+    documents = {row["id"]: row for row in read_jsonl(run / "documents.jsonl")}
+    pairs = list(read_jsonl(run / "pairs.jsonl"))
+    assert len({pair["question"].casefold() for pair in pairs if pair["kept"]}) == sum(
+        pair["kept"] for pair in pairs
+    )
+    for pair in pairs:
+        if pair["kept"]:
+            text = read_text(run / documents[pair["doc_id"]]["text_path"])
+            assert text[slice(*pair["evidence"])].strip()
+    metrics = read_json(run / "run.json")["metrics"]
+    assert 0 < metrics["quality/kept_frac"] < 1
+    assert metrics["curate/n_unsupported"] > 0
+    assert "From asked to kept" in read_text(run / "report.html")
 
 
 def test_default_run_is_in_mlflow(default_run):

@@ -1,0 +1,66 @@
+"""The rows of a run's files, read side by side, chunk by chunk, so that none are held.
+
+Generation leaves them in the order of the chunks (:mod:`synth.order`).
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from synth.io import read_jsonl
+from synth.records import Chunk
+
+Row = dict[str, Any]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a file; none if it is not there."""
+    if path.exists():
+        yield from read_jsonl(path)
+
+
+def is_kept(pair: Mapping[str, Any]) -> bool:
+    """Return whether a pair is kept; one without a verdict is."""
+    return bool(pair.get("kept", True))
+
+
+def read_chunks_around(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]:
+    """Yield each chunk with those that its pairs may be about, by id: its document's.
+
+    Where every pair is about one chunk only, no other is looked up and none is kept.
+    """
+    first = next(read_rows(folder / "pairs.jsonl"), {})
+    chunks = map(Chunk.from_row, read_rows(folder / "chunks.jsonl"))
+    if "chunk_ids" not in first:
+        yield from ((chunk, {chunk.id: chunk}) for chunk in chunks)
+        return
+    for _, document in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
+        by_id = {chunk.id: chunk for chunk in document}
+        yield from ((chunk, by_id) for chunk in by_id.values())
+
+
+class ByChunk:
+    """Rows in the order of the chunks, taken chunk by chunk."""
+
+    def __init__(self, rows: Iterable[Row], column: str = "chunk_id") -> None:
+        self._groups = itertools.groupby(rows, key=lambda row: row[column])
+        self._next: tuple[str, list[Row]] | None = None
+        self._advance()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all rows were taken; not so if they are in another order than the chunks."""
+        return self._next is None
+
+    def take(self, chunk_id: str) -> list[Row]:
+        """Return the rows of the chunk, of which there may be none."""
+        if self._next is None or self._next[0] != chunk_id:
+            return []
+        rows = self._next[1]
+        self._advance()
+        return rows
+
+    def _advance(self) -> None:
+        group = next(self._groups, None)
+        self._next = None if group is None else (group[0], list(group[1]))
