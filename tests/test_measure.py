@@ -70,6 +70,13 @@ def test_coverage_counts_each_character_once(run):
     assert [row["n_covered"] for row in rows] == [0, 1, 0]
 
 
+def test_overlap_of_covered_chunks_counts_once(run):
+    folder = run(("c0", "How long?", "27 days", verdict()), ("c1", "Why?", "Rock", verdict()))
+    rows = list(measure(folder, 5))
+    assert [row["covered_chars"] for row in rows] == [row["chars"] for row in rows[:2]] + [0]
+    assert sum(row["covered_chars"] for row in rows) == len(CHUNK)
+
+
 def test_place_of_what_is_kept(run):
     folder = run(("c0", "How long?", "27 days", verdict()), ("c1", "Why?", "Rock", verdict()))
     metrics = measure_run(folder, 5, is_curated=True)

@@ -66,3 +66,7 @@ def test_bad_file(tmp_path, name, text, said):
     with pytest.raises(ConfigError, match=said) as caught:
         list(read_questions([str(path)]))
     assert "curate.contamination=" in str(caught.value)
+
+
+def test_question_of_few_words_is_nobodys():
+    assert not Evaluations(["What is it?"], 8).hold(words_of("What is it?"))

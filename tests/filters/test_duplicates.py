@@ -83,3 +83,9 @@ def test_likeness_is_a_setting(found):
 
 def test_question_without_words_is_alone(found):
     assert found(("?", "a"), ("!", "b"), ("How?", "c")) == {1: (0, True)}
+
+
+def test_steps_of_one_sentence_are_no_duplicates(found):
+    place = ("d", 0, 90)
+    one = ("What does step 2 of the start do?", "It stops the flow.", place)
+    assert found(one, ("What does step 3 of the start do?", "It stops the flow.", place)) == {}

@@ -145,3 +145,7 @@ def test_needs_text(question, needs):
 def test_list_with_like_lines_is_no_loop():
     lines = [f"Valve {name} opens at {n} bar." for n, name in enumerate("abcdefgh")]
     assert not is_repetitive(words_of(" ".join(lines)))
+
+
+def test_loop_is_looked_for_at_the_beginning_only():
+    assert not is_repetitive([f"word{n}" for n in range(600)] + ["and"] * 600)
