@@ -23,6 +23,8 @@ try:
 
     # What the original has no method for: the pairs, here and now.
     pairs = kit.generate(folder)
-    print(f"{len(pairs)} pairs; the first question: {pairs[0].question}")
+    print(f"{len(pairs)} pairs are worth keeping")
+    for pair in pairs[:3]:
+        print(f"  {pair.question} {pair.answer}")
 finally:
     kit.cleanup()

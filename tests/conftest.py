@@ -243,7 +243,7 @@ def soak(tmp_path, monkeypatch, offspring):
             with SyntheticDataKit(**settings) as kit:
                 kit.prepare_qa_generation(max_generation_tokens=max_generation_tokens)
                 kit.chunk_data(documents / "moon.txt")
-                assert kit.generate(documents)
+                kit.generate(documents)  # a small model may write nothing that is kept
             gc.collect()
             me, files = psutil.Process(), sorted((tmp_path / "tmp").iterdir())
             held.append((me.num_fds(), me.num_threads(), offspring(), files))
