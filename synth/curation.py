@@ -21,12 +21,6 @@ from synth.rows import ByChunk, read_chunks_around, read_rows
 from synth.texts import Texts
 from synth.verdicts import DROP, Verdicts, read_verdicts
 
-COLUMNS = (
-    *("kept", "reasons", "support", "evidence", "duplicate_of", "score", "scores", "closed_book"),
-    "by_hand",
-)
-"""What curation adds to a pair."""
-
 _INSPECTED = ".inspected.jsonl"
 
 Row = dict[str, Any]
@@ -148,7 +142,7 @@ class Curation:
         self._keys.append(finding.key)
         self._is_good.append(not finding.faults)
         self._ids.append(pair["id"])
-        bare = {name: value for name, value in pair.items() if name not in COLUMNS}
+        bare = {name: value for name, value in pair.items() if name not in Pair.VERDICT}
         evidence = finding.support.evidence
         found: Row = {"reasons": list(finding.faults), "support": finding.support.share}
         return bare | found | ({"evidence": list(evidence)} if evidence else {})

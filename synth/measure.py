@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from synth.config.curation import FAULTS_OF_FORM
 from synth.filters import count_words, is_question
 from synth.io import write_jsonl
 from synth.records import Chunk
@@ -59,19 +60,6 @@ WATERFALL = (
 )
 """Where pairs are lost, step by step: the names of the steps, and the columns that count them."""
 
-OF_FORM = frozenset(
-    [
-        "empty",
-        "echo",
-        "no_question",
-        "copied",
-        "cut_off",
-        "repetitive",
-        "leaked",
-        "language",
-        "needs_text",
-    ]
-)
 MARKS = frozenset({"known", "unanswerable"})
 """What is noted of a pair and is no fault."""
 
@@ -219,7 +207,7 @@ def _passed(pair: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
     if (verdict := pair.get("by_hand")) is not None:
         return (verdict == "keep",) * 4
     faults = set(pair["reasons"]) - MARKS
-    formed = faults.isdisjoint(OF_FORM)
+    formed = faults.isdisjoint(FAULTS_OF_FORM)
     supported = formed and "unsupported" not in faults
     unique = supported and faults.isdisjoint(("duplicate", "near_duplicate", "contaminated"))
     return formed, supported, unique, unique and not faults

@@ -74,10 +74,14 @@ class Chunk:
 class Pair:
     """A question and its answer, made from the chunk ``chunk_id``."""
 
-    COLUMNS: ClassVar[tuple[str, ...]] = (
-        *("id", "chunk_id", "chunk_ids", "doc_id", "pages", "question", "answer"),
+    VERDICT: ClassVar[tuple[str, ...]] = (
         *("kept", "reasons", "support", "evidence", "duplicate_of"),
         *("score", "scores", "closed_book", "by_hand"),
+    )
+    """Names of what curation adds to its row."""
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        *("id", "chunk_id", "chunk_ids", "doc_id", "pages", "question", "answer"),
+        *VERDICT,
     )
     """Names of its row that are synth's own, those of later stages included."""
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from synth.curation import COLUMNS, Curation, prepare_curation
+from synth.curation import Curation, prepare_curation
 from synth.examination import Opinion
 from synth.io import read_jsonl, write_jsonl
-from synth.records import Chunk
+from synth.records import Chunk, Pair
 from synth.verdicts import read_verdicts
 
 TEXT = "The lighthouse on Skarn was built in 1887. Its first keeper was Anders Wiik. It burns oil."
@@ -16,7 +16,7 @@ WRONG = ("When was the lighthouse on Skarn built?", "In 1902.")
 
 
 def bare(row):
-    return {name: value for name, value in row.items() if name not in COLUMNS}
+    return {name: value for name, value in row.items() if name not in Pair.VERDICT}
 
 
 @pytest.fixture

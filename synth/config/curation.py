@@ -5,9 +5,13 @@ from typing import Any
 
 from synth.config.setting import is_name_of_repository, is_one_or_more_texts, is_text, setting
 
-FAULTS = (
+FAULTS_OF_FORM = (
     *("empty", "echo", "no_question", "copied", "cut_off", "repetitive", "leaked", "language"),
-    *("needs_text", "unsupported", "duplicate", "near_duplicate", "contaminated"),
+    "needs_text",
+)
+FAULTS = (
+    *FAULTS_OF_FORM,
+    *("unsupported", "duplicate", "near_duplicate", "contaminated"),
     *("low_score", "known", "unanswerable"),
 )
 """What may be wrong with a pair: the names that stand in its ``reasons``."""
