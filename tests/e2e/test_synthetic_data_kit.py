@@ -89,11 +89,15 @@ def curated(endpoint, run, tool):
     return said, read_json(run / "data" / "curated" / "all_cleaned.json")["qa_pairs"]
 
 
-def test_baseline_makes_pairs_of_most_chunks(run):
+def test_every_chunk_has_pairs_or_a_failure(run):
+    """How many have pairs is up to the model, and the tool asks it without a seed."""
     chunks = {row["id"] for row in read_jsonl(run / "chunks.jsonl")}
     sources = {row["chunk_id"] for row in read_jsonl(run / "pairs.jsonl")}
-    assert sources <= chunks
-    assert len(sources) >= 3
+    failed = {row["id"] for row in read_jsonl(run / "failures.jsonl")}
+    assert len(chunks) == 4
+    assert sources
+    assert sources | failed == chunks
+    assert not sources & failed
 
 
 def test_chunk_stays_one_chunk(run):
