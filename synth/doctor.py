@@ -20,7 +20,7 @@ from rich.table import Table
 from synth.config import Config
 from synth.curation import prepare_curation
 from synth.errors import SynthError
-from synth.export import check_templates
+from synth.export import check_templates, check_token
 from synth.external import find_program
 from synth.memory import (
     CPU_BUILD,
@@ -156,6 +156,7 @@ def _curation(config: Config) -> Iterator[Finding]:
 def _prompt(config: Config) -> Iterator[Finding]:
     Kind(config.qa)
     check_templates(config)
+    check_token(config)
     if config.qa.engine == "synthetic-data-kit":
         yield Finding("tool", f"synthetic-data-kit, by {find_program(config.qa)}")
     yield Finding(

@@ -15,7 +15,7 @@ from synth.config import Config
 from synth.connection import Connection, open_judge
 from synth.curation import Aids, prepare_curation
 from synth.errors import ConfigError
-from synth.export import check_templates
+from synth.export import check_templates, check_token
 from synth.external import find_tool
 from synth.generate import Lane
 from synth.harvest import Asking
@@ -78,6 +78,7 @@ class Preparation:
         Kind(config.qa)  # a bad template or schema is found before anything starts
         aids = prepare_curation(config)
         check_templates(config)
+        check_token(config)
         needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
         tool = find_tool(config.qa) if needs_tool else ()
         model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None

@@ -5,7 +5,8 @@ makes of each pair what is said; ``forms`` and ``preference`` make rows of that,
 ``tables`` write; ``card`` tells people what they have, and ``hub`` puts it where others find it.
 """
 
+from synth.export.hub import check_token
 from synth.export.words import check_templates
 from synth.export.writing import export
 
-__all__ = ["check_templates", "export"]
+__all__ = ["check_templates", "check_token", "export"]

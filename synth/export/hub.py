@@ -6,13 +6,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synth.config import Config
-from synth.errors import ExportError
+from synth.errors import ConfigError, ExportError
 from synth.io import link, write_text
 
 log = logging.getLogger(__name__)
 
 DATA = "data"
 """Folder of the repository that has the tables."""
+
+
+def check_token(config: Config) -> None:
+    """Look for the token that a push needs; whether the hub takes it is seen at the push.
+
+    Raises:
+        ConfigError: if the run is to push its dataset, and there is none.
+    """
+    name = config.export.push_to
+    if name is None or "export" not in config.steps or config.model.token is not None:
+        return
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise ConfigError(
+            [f"export.push_to={name}: there is no token; set HF_TOKEN to one that may write there"]
+        )
 
 
 def push(config: Config, card: str, tables: Mapping[str, Path], scratch: Path) -> None:
@@ -32,10 +49,8 @@ def push(config: Config, card: str, tables: Mapping[str, Path], scratch: Path) -
     name, token = config.export.push_to, config.model.token
     assert name is not None
     with _told(name):
-        from huggingface_hub import HfApi, get_token
+        from huggingface_hub import HfApi
 
-        if token is None and get_token() is None:
-            raise _failure(name, "there is no token; set HF_TOKEN to one that may write there")
         for split, path in tables.items():
             link(path, scratch / DATA / path.name.replace(path.stem, split))
         write_text(scratch / "README.md", card)
@@ -72,8 +87,6 @@ def _told(name: str) -> Iterator[None]:
     disable_progress_bars()
     try:
         yield
-    except ExportError:
-        raise
     except HFValidationError as error:
         raise _failure(name, str(error)) from error
     except (HTTPError, OSError, RuntimeError) as error:

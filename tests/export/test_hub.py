@@ -105,12 +105,20 @@ def test_token_is_in_no_log_and_no_file(hub, push, tmp_path, caplog):
     assert not any(TOKEN.encode() in path.read_bytes() for path in files)
 
 
-def test_missing_token_is_told(push, monkeypatch, tmp_path):
-    from huggingface_hub import constants
+def test_missing_token_is_told_before_anything_is_made(run_cli, stub, tmp_path):
+    done = run_cli(*stub, "export.formats=[parquet]", PUSH, HF_HOME=str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert f"{PUSH}: there is no token; set HF_TOKEN" in done.stdout + done.stderr
+    assert not (tmp_path / "run" / "documents.jsonl").exists()
 
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    with pytest.raises(ExportError, match="there is no token; set HF_TOKEN"):
-        push(token="null")
+
+def test_token_of_a_login_will_do(hub, run_cli, stub, tmp_path):
+    hub.large = "regular"
+    (tmp_path / "token").write_text(TOKEN)
+    place = {"HF_TOKEN_PATH": str(tmp_path / "token"), "HF_HUB_DISABLE_XET": "1"}
+    done = run_cli(*stub, "export.formats=[parquet]", PUSH, HF_ENDPOINT=hub.url, **place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "data/train.parquet" in hub.files
 
 
 def test_hub_that_can_not_be_reached_is_told(push, monkeypatch):
