@@ -141,6 +141,8 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
         place = (chunk.start + chunk.end) / 2 / (lengths.get(chunk.doc_id) or 1)
         for pair in pairs_of.take(chunk.id):
             _add_pair(sums, pair, place)
+        # What was lost is asked for again; and requests of other tools are not seen.
+        sums["n_returned"] = max(min(sums["n_returned"], num_pairs), sums["n_pairs"])
         sums["n_covered"] = float(sums["n_kept"] > 0)
         sums["chars"], sums["covered_chars"] = extent.add(chunk, is_covered=sums["n_kept"] > 0)
         yield {"chunk_id": chunk.id, **{name: getattr(chunk, name) for name in _PLACE}, **sums}

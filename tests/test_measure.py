@@ -152,3 +152,11 @@ def test_what_replies_begin_counts_as_returned(run):
     rows[1] |= {"n_items": 2}
     write_jsonl(folder / "requests.jsonl", rows)
     assert [row["n_returned"] for row in measure(folder, 5)] == [3, 2, 0]
+
+
+def test_waterfall_only_falls_where_pairs_are_asked_for_again(run):
+    folder = run(("c0", "How long?", "27 days"), ("c1", "How far?", "384,400 km"))
+    rows = list(read_jsonl(folder / "requests.jsonl"))
+    rows[0] |= {"n_items": 1, "n_begun": 9}
+    write_jsonl(folder / "requests.jsonl", rows[:1])  # another tool has asked about the second
+    assert [row["n_returned"] for row in measure(folder, 5)] == [5, 1, 0]
