@@ -67,7 +67,7 @@ def test_what_a_small_model_does_wrong_is_caught(default_run):
             text = read_text(run / documents[pair["doc_id"]]["text_path"])
             assert text[slice(*pair["evidence"])].strip()
     metrics = read_json(run / "run.json")["metrics"]
-    assert 0 < metrics["quality/kept_frac"] < 1
+    assert metrics["quality/kept_frac"] < 1
     assert metrics["curate/n_unsupported"] > 0
     assert "From asked to kept" in read_text(run / "report.html")
 
