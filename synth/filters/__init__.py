@@ -1,7 +1,7 @@
 """What is wrong with a pair, as far as that can be told without a model. Pure.
 
-``inspect`` looks at one pair and its text, by ``form``, ``language``, ``evidence`` and
-``contamination``; ``duplicates`` at all pairs together. docs/curation.md has what each finds.
+``inspect`` looks at one pair and its text, by ``form`` and ``pointing``, ``language``, ``evidence``
+and ``contamination``; ``duplicates`` at all pairs together. docs/curation.md has what each finds.
 """
 
 from synth.filters.agreement import agrees

@@ -4,7 +4,8 @@ Two questions are near duplicates if the words that say something are alike (rap
 their sorted stems) and their answers have at least half of theirs in common; or if the words that
 say much are the same, whatever the answers. Where each of two
 questions has a word that the other lacks ("the red valve", "the blue valve"), they are only if
-their evidence is the same sentence, too. Candidates are found by MinHash (rensa).
+their evidence is the same sentence, too. Candidates are found by MinHash (rensa), and by their
+evidence: of two pairs with one answer from one sentence the questions may be a little less alike.
 """
 
 import hashlib
@@ -24,7 +25,9 @@ _N_BANDS, _N_ROWS = 16, 6
 missed once in 100 times, with 0.7 once in 7; those with a third are compared once in 45."""
 _SEED = 1
 _ALIKE_WORDS = 80.0
-_OVERLAP = 0.5
+_OVERLAP, _SAME = 0.5, 0.75
+_EASIER = 0.1
+"""How much less alike questions are that have the same answer from the same sentence."""
 _MUCH = 0.4
 _MOST_STEMS = 100
 _BLOCK = 4096
@@ -97,7 +100,12 @@ def _near(
     keys: Sequence[Key], numbers: Sequence[int], similarity: float
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs with one before them that they are near duplicates of, and that is none itself."""
-    bands = _bands([keys[number].stems.split() for number in numbers])
+    bands = np.column_stack(
+        [
+            _bands([keys[number].stems.split() for number in numbers]),
+            np.array([_place_band(keys[number], number) for number in numbers], np.uint64),
+        ]
+    )
     values, counts = np.unique(bands, return_counts=True)
     is_shared = np.isin(bands, values[counts > 1])  # most are not, and lead nowhere
     buckets: dict[int, list[int]] = {}
@@ -123,8 +131,12 @@ def _near(
 
 def are_near(one: Key, other: Key, similarity: float) -> bool:
     """Return whether two pairs are near duplicates."""
-    least = 100 * similarity
-    if fuzz.ratio(one.stems, other.stems, score_cutoff=least) < least:
+    likeness = fuzz.ratio(one.stems, other.stems) / 100
+    if likeness < similarity - _EASIER:
+        return False
+    if likeness < similarity and not (
+        _meet(one.place, other.place) and _agree(one.answer, other.answer, _SAME)
+    ):
         return False
     left, right = (_numbers(key.stems.split()) for key in (one, other))
     if left - right and right - left:
@@ -132,20 +144,20 @@ def are_near(one: Key, other: Key, similarity: float) -> bool:
     differs = _differ(one.stems, other.stems)
     if one.core == other.core and not differs:
         return True
-    if not _agree(one.answer, other.answer):
+    if not _agree(one.answer, other.answer, _OVERLAP):
         return False
     return not differs or _meet(one.place, other.place)
 
 
-def _agree(one: str, other: str) -> bool:
-    """Return whether half of what the shorter answer says is said by the other, numbers too."""
+def _agree(one: str, other: str, overlap: float) -> bool:
+    """Return whether this share of what the shorter answer says is said by the other, numbers too."""
     if not one or not other:
         return one == other
     left, right = set(one.split()), set(other.split())
     numbers = [_numbers(stems) for stems in (left, right)]
     if all(numbers) and numbers[0].isdisjoint(numbers[1]):
         return False
-    return len(left & right) >= _OVERLAP * min(len(left), len(right))
+    return len(left & right) >= overlap * min(len(left), len(right))
 
 
 def _join(stems: Iterable[str]) -> str:
@@ -183,6 +195,11 @@ def _bands(sets: Sequence[list[str]]) -> npt.NDArray[np.uint64]:
         )
         blocks.append(_fold(np.array(matrix.to_rows(), np.uint64)))
     return np.concatenate(blocks) if blocks else np.zeros((0, _N_BANDS), np.uint64)
+
+
+def _place_band(key: Key, number: int) -> int:
+    """Return a key that pairs share which have the same evidence, and others do not."""
+    return hash(key.place or number) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def _fold(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

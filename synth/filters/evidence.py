@@ -155,11 +155,8 @@ def _share(words: Sequence[Word], passages: Sequence[Passage]) -> float:
 
 
 def _names(claims: Sequence[Word]) -> list[Word]:
-    """Return what is written as a name; the first word only if the next one is, too."""
-    are_names = [word.is_capital and word.end - word.start >= _LEAST_NAME for word in claims]
-    names = [word for word, is_name in zip(claims, are_names, strict=True) if is_name]
-    is_alone = are_names[:2] != [True, True] or claims[1].start - claims[0].end > 1
-    return names[1:] if are_names[0] and is_alone else names
+    """Return what is written as a name."""
+    return [word for word in claims if word.is_capital and word.end - word.start >= _LEAST_NAME]
 
 
 def _wanted(claims: Iterable[Word], question: Iterable[Word]) -> dict[tuple[str, bool], float]:

@@ -7,29 +7,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from synth.cutting.breaks import find_breaks
 from synth.filters.phrases import (
-    ASKING,
-    CERTAIN,
     CHOICES,
+    EMPTY_WORDS,
     LEAKED,
     NOTHING,
     OPEN_ASKING,
-    POINTS_AT_TEXT,
+    PARTICLES,
     QUANTITIES,
     REQUESTING,
     UNENDING,
 )
-from synth.filters.words import Dictionary, Word, words_of
+from synth.filters.pointing import needs_text
+from synth.filters.words import Dictionary, Word, analyse, words_of
 
 _QUESTION_MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u1367\ua60f"
 _CLOSING = " \t\r\n\"'\u2019\u201d\u00bb\u201c)]}*_`\u300d\u300f"
 _STOPS = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
 _DANGLING = re.compile(r"[,;:\-\u2013\u2014(\[{/&+=\u201e\u00ab\u3001]\s*$")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("\u201c", "\u201d"), ("\u00ab", "\u00bb"))
+_LETTER = re.compile(r"\b[A-Z]\W*$")
+"""As in "vitamin A", which is no article."""
+_FENCE_AT_END = re.compile(r"\S[^`]*\n\s*```\s*\Z")
 _ITEM = re.compile(r"^\s*(?:[-*\u2022\u2013]|\d+[.)]|[a-z][.)])\s", re.IGNORECASE)
 _CODE = re.compile(r"`|^\s{4}|https?://\S+$|\S*[/\\]\S*$|--?\w[\w-]*(?:=\S*)?$|[{}<>$=|;]\s*$")
 _MOST_BARE_WORDS = 9
-"""Words of an answer without a full stop; a longer one was a sentence."""
+"""Words of an answer without a full stop; a longer one may have been a sentence."""
+_CONTENT = 0.5
+"""Weight of words that the one before them belongs to: the old bridge."""
+_HARDLY_SAYS = 0.15
+"""Weight up to which a word adds nothing to a question that is said again: has, had."""
+_RARE = 4.0
+"""Zipf frequency below which a word that the text has only the whole of is taken for a part of it."""
 _LOOP_FRAC = 0.5
 _LEAST_LOOPS = 3
 _LONG_LOOP = 5
@@ -112,21 +122,6 @@ def is_asking(text: str) -> bool:
     return any(first in REQUESTING or first in OPEN_ASKING for first in firsts)
 
 
-def needs_text(question: str, text: str) -> bool:
-    """Return whether a question speaks of the text that it was made from.
-
-    Where the text itself is about authors, sections or documents, only what can mean nothing else
-    counts.
-    """
-    for found in POINTS_AT_TEXT.finditer(question):
-        if CERTAIN.search(found[0]):
-            return True
-        nouns = [word for word in words_of(found[0]) if len(word) > 3 and word not in ASKING]
-        if not nouns or nouns[-1] not in text.casefold():
-            return True
-    return False
-
-
 def is_repetitive(words: Sequence[str]) -> bool:
     """Return whether words go round in a loop."""
     words = words[:_MOST_WORDS]
@@ -169,7 +164,9 @@ def _is_echo(parts: Parts) -> bool:
     if not is_open or not CHOICES.isdisjoint(words):
         return False
     return not any(
-        word.stem not in asked and (word.weight > 0 or word.stem in QUANTITIES)
+        word.stem not in asked
+        and word.stem not in EMPTY_WORDS
+        and (word.weight > _HARDLY_SAYS or word.stem in QUANTITIES)
         for word in parts.answer_words
     )
 
@@ -192,11 +189,28 @@ def _is_cut_off(parts: Parts) -> bool:
 def _stops_short(answer: str, last_line: str, parts: Parts) -> bool:
     """Return whether an answer without a full stop ends in a word, a sentence or an item."""
     words = parts.said
-    if words[-1] in UNENDING or _is_part_of_word(words, parts):
-        return True
+    is_long = len(words) > _MOST_BARE_WORDS
+    unending = UNENDING.get(parts.dictionary.language, frozenset())
+    if (words[-1] in unending and not _LETTER.search(answer)) or _is_part_of_word(words, parts):
+        return is_long or words[-1] not in PARTICLES
     if _ITEM.match(last_line) or "\n" in answer:
         return len(words_of(last_line)) > 2 * _MOST_BARE_WORDS
-    return len(words) > _MOST_BARE_WORDS and not _is_list(answer)
+    if not is_long or _is_list(answer):
+        return False
+    return len(find_breaks(answer).at) > 0 or _goes_on(words, parts)
+
+
+def _goes_on(words: Sequence[str], parts: Parts) -> bool:
+    """Return whether the text goes on, behind the last two words, with one that belongs to them."""
+    last = [parts.dictionary.stem(word).text for word in words[-2:]]
+    text = analyse(parts.text, parts.dictionary.language)
+    return any(
+        [one.stem, two.stem] == last
+        and three.weight > _CONTENT
+        and parts.text[one.end : two.start].isspace()
+        and parts.text[two.end : three.start].isspace()
+        for one, two, three in zip(text, text[1:], text[2:], strict=False)
+    )
 
 
 def _is_list(answer: str) -> bool:
@@ -211,17 +225,17 @@ def _is_part_of_word(words: Sequence[str], parts: Parts) -> bool:
     A word that there is counts, too, where the text goes on with a longer one behind the same word.
     """
     last, text = words[-1], words_of(parts.text)
-    if not last.isalpha() or len(last) < 2 or last in text:
+    if not last.isalpha() or len(last) < 2:
         return False
-    if parts.dictionary.zipf(last) == 0:
-        return any(one.startswith(last) for one in text)
-    return len(words) > 1 and any(
-        one == words[-2] and two.startswith(last) for one, two in itertools.pairwise(text)
-    )
+    follows = {two for one, two in itertools.pairwise(text) if words[-2:-1] == [one]}
+    if last not in follows and any(two.startswith(last) for two in follows):
+        return True
+    longer = any(one.startswith(last) and len(one) > len(last) + 1 for one in text)
+    return longer and last not in text and parts.dictionary.zipf(last) < _RARE
 
 
 def _has_open_bracket(text: str) -> bool:
-    if text.count("```") % 2:
+    if text.count("```") % 2 and not _FENCE_AT_END.search(text):
         return True
     tail = text.rstrip()[-200:]
     return any(
@@ -232,6 +246,8 @@ def _has_open_bracket(text: str) -> bool:
 
 def _is_leaked(parts: Parts, prompt: Prompt) -> bool:
     if prompt.is_in(parts.said) or (not parts.holds_text and prompt.is_in(parts.asked)):
+        return True
+    if parts.answer.count("```") == 1 and _FENCE_AT_END.search(parts.answer):
         return True
     for text in (parts.answer,) if parts.holds_text else (parts.question, parts.answer):
         if any(found[0] not in parts.text for found in LEAKED.finditer(text)):

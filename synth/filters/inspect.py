@@ -17,6 +17,8 @@ from synth.records import Chunk
 _DEFAULT_LANGUAGE = "en"
 _MOST_CHARS = 12_000
 """Of a question or answer that is looked at; a model that runs away writes half a megabyte."""
+_LEAST_CHARS = 40
+"""Of an answer that tells by itself in which language it is."""
 _ITEM = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
 """The number of an item in a list, which is no number that the answer says."""
 
@@ -82,13 +84,16 @@ class Inspector:
     def _compare(self, parts: Parts, ground: Ground, support: Support) -> Iterator[str]:
         """Yield the faults that a pair has beside its text."""
         said = parts.answer if parts.holds_text else f"{parts.question} {parts.answer}"
+        is_supported = support.share >= self._min_support
         is_foreign = differ(guess(said), ground.guess)
+        if not is_supported and len(parts.answer) >= _LEAST_CHARS:
+            is_foreign |= differ(guess(parts.answer), ground.guess)
         if is_foreign:
             yield "language"
         copied = (is_copied(parts.question, parts.question_words, one) for one in ground.passages)
         if not parts.holds_text and any(copied):
             yield "copied"
-        if support.share < self._min_support and not is_foreign:
+        if not is_supported and not is_foreign:
             yield "unsupported"
         if any(self._evaluations.hold(words) for words in (parts.asked, parts.said)):
             yield "contaminated"

@@ -4,7 +4,7 @@ The words are those of num2words for 2 to 1000, round thousands, and halves; tim
 as 10:30 is read. "One" is left out: in most languages it is an article, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from num2words import num2words
@@ -24,6 +24,13 @@ _TIMES = {
     "fr": {"{} heures et demie": (0, 30), "{} heures et quart": (0, 15)},
 }
 """Hours and minutes that are added to the number."""
+_GENDERS = {
+    "es": (("uno", "una"), ("uno", "ún"), ("uno", "un"), ("cientos", "cientas")),
+    "fr": (("et un", "et une"),),
+    "it": (("uno", "un"), ("uno", "una")),
+    "pt": (("um", "uma"), ("dois", "duas"), ("entos", "entas")),
+}
+"""Ends of numbers, and what they are beside nouns of another gender."""
 _OTHERS = {
     "en": {"dozen": "12", "fortnight": "2"},  # a fortnight has two weeks
     "de": {"dutzend": "12"},
@@ -90,8 +97,8 @@ def _names(language: str) -> Names:
     for number in _NUMBERS:
         name = _spell(number, language)
         _add(names, name, str(number))
-        if " and " in name:
-            _add(names, name.replace(" and ", " "), str(number))
+        for other in _variants(name, language):
+            _add(names, other, str(number))
     for hour in range(1, 25):
         _add_parts(names, hour, _spell(hour, language), language)
     for other, digits in _OTHERS.get(language, {}).items():
@@ -102,6 +109,15 @@ def _names(language: str) -> Names:
     for words, digits in sorted(names.items(), key=lambda item: -len(item[0])):
         by_first.setdefault(words[0], []).append((words, digits))
     return by_first
+
+
+def _variants(name: str, language: str) -> Iterator[str]:
+    """Yield the other forms of a name."""
+    if " and " in name:
+        yield name.replace(" and ", " ")
+    for one, other in _GENDERS.get(language, ()):
+        if name.endswith(one):
+            yield name.removesuffix(one) + other
 
 
 def _add_parts(names: dict[tuple[str, ...], str], number: int, name: str, language: str) -> None:

@@ -24,8 +24,15 @@ _ELIDED = re.compile(
     r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|dell?|all?|nell?|sull?|un)['\u2019](?=\w)"
 )
 _ELIDING = ("ca", "fr", "it")
-_THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+_WHOLE = re.compile(r"(\d+)\.0+")
+"""A number with nothing behind its point: 78.00 euros, 8:00 in the morning."""
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
 
+_OPENING = re.compile(r"(?:\A|[.!?\u2026\n])[\s\"'\u201c\u00ab(*\u2022\u2013-]*\Z")
+_NAME = 0.5
+"""Least weight of a word that begins a sentence and a name: Anders Wiik, not "Because Wiik"."""
+_MOST_SIGNS = 4
+"""Between two sentences."""
 _SAYS_NOTHING, _SAYS_ALL = 6.5, 4.5
 _UNKNOWN_SHORT = 0.3
 """What a word of up to three letters says in a language without frequencies."""
@@ -73,7 +80,7 @@ class Word(NamedTuple):
     """How much it says, from 0 to 1."""
     is_number: bool
     is_capital: bool
-    """Whether it begins with a capital letter."""
+    """Whether it is written with one, and not only because it begins a sentence."""
 
 
 class Stem(NamedTuple):
@@ -114,11 +121,17 @@ def analyse(text: str, language: str) -> list[Word]:
             if found is not None:
                 n_taken, digits = found
                 stem, end = Stem(digits, 1.0, is_number=True), spans[position + n_taken - 1][1]
-        words.append(
-            Word(start, end, stem.text, stem.weight, stem.is_number, text[start].isupper())
-        )
         position += n_taken
+        is_capital = text[start].isupper() and (
+            not _opens(text, start) or (stem.weight >= _NAME and text[end : end + 2].istitle())
+        )
+        words.append(Word(start, end, stem.text, stem.weight, stem.is_number, is_capital))
     return words
+
+
+def _opens(text: str, start: int) -> bool:
+    """Return whether a sentence, a line or an item begins where this word does."""
+    return _OPENING.search(text[max(0, start - _MOST_SIGNS) : start]) is not None
 
 
 class Dictionary:
@@ -145,7 +158,10 @@ class Dictionary:
             plain = re.sub("[.,]", "", normal) if _THOUSANDS.fullmatch(normal) else normal
             if plain == "1":  # which may as well be an article
                 return Stem(plain, 0.0, is_number=False)
-            return Stem(re.sub("[,:]", ".", plain), 1.0, is_number=True)
+            digits = re.sub("[,:]", ".", plain)
+            if whole := _WHOLE.fullmatch(digits):
+                digits = whole[1]
+            return Stem(digits, 1.0, is_number=True)
         if normal.endswith("n't"):
             return Stem("not", 0.0, is_number=False)
         if self.language in _ELIDING:

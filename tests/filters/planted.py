@@ -10,16 +10,17 @@ from synth.records import Chunk, Document
 from synth.texts import TextWriter
 
 HERE = Path(__file__).parents[1] / "planted"
+SETS = ("first", "second", "third")
 
 
-def read_planted() -> list[dict]:
-    return list(read_jsonl(HERE / "pairs.jsonl"))
+def read_planted(name: str) -> list[dict]:
+    return list(read_jsonl(HERE / name / "pairs.jsonl"))
 
 
-def write_run(folder: Path) -> None:
-    """Write documents, chunks (the sections) and pairs of the planted set."""
-    planted, documents, chunks = read_planted(), [], []
-    for path in sorted((HERE / "documents").glob("*.md")):
+def write_run(folder: Path, name: str) -> None:
+    """Write documents, chunks (the sections) and pairs of a planted set."""
+    planted, documents, chunks = read_planted(name), [], []
+    for path in sorted((HERE / name / "documents").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         with TextWriter(folder, folder) as writer:
             writer.write(text)
@@ -60,61 +61,57 @@ def curate(folder: Path, config) -> dict[str, dict]:
     return {row["id"]: row for row in read_jsonl(folder / "pairs.jsonl")}
 
 
-def confusion(rows: dict[str, dict]) -> dict[str, Counter]:
-    """Return, for each planted fault ("" = good), how many pairs have which reasons."""
+def confusion(rows: dict[str, dict], name: str) -> dict[str, Counter]:
+    """Return, for each planted fault ("" = good), how many pairs have which reasons.
+
+    Of two pairs that say the same either one may be the one that is dropped.
+    """
     table: dict[str, Counter] = {}
-    for row in read_planted():
+    planted = read_planted(name)
+    twins = {row["of"]: row["id"] for row in planted if row.get("of")}
+    swapped = {one: other for one, other in twins.items() if rows[one].get("duplicate_of") == other}
+    for row in planted:
         counts = table.setdefault(row["fault"] or "", Counter())
+        other = swapped.get(row["id"]) or (row["id"] in swapped.values() and row["of"])
         counts["n"] += 1
-        counts.update(rows[row["id"]]["reasons"] or ["none"])
+        counts.update(rows[other or row["id"]]["reasons"] or ["none"])
     return table
 
 
-def to_markdown(table: dict[str, Counter]) -> str:
-    """Return the confusion table as it stands in docs/curation.md."""
-    lines = ["| planted | pairs | found | noted beside it |", "|---|---|---|---|"]
-    for fault in sorted(table):
-        counts = table[fault]
-        others = {n: k for n, k in counts.items() if n not in ("n", "none", fault)}
-        beside = ", ".join(f"{k} `{name}`" for name, k in sorted(others.items())) or "–"
-        name = f"`{fault}`" if fault else "nothing (good pairs)"
-        found = f"{counts[fault]}" if fault else f"{counts['none']} without a fault"
-        lines.append(f"| {name} | {counts['n']} | {found} | {beside} |")
+def to_markdown(tables: dict[str, dict[str, Counter]]) -> str:
+    """Return the shares that are found, set beside set, as they stand in docs/curation.md."""
+    names = list(tables)
+    lines = [f"| planted | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
+    faults = sorted({fault for table in tables.values() for fault in table if fault})
+    for fault in faults:
+        cells = [f"{tables[name][fault][fault]} of {tables[name][fault]['n']}" for name in names]
+        lines.append(f"| `{fault}` | {' | '.join(cells)} |")
+    good = [tables[name][""] for name in names]
+    cells = [f"{counts['n'] - counts['none']} of {counts['n']} dropped" for counts in good]
+    lines.append(f"| nothing | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def measure(name: str, make_config, folder: Path) -> tuple[dict[str, dict], dict[str, Counter]]:
+    """Return the curated rows of a planted set, and what was found."""
+    write_run(folder, name)
+    config = make_config(f"curate.contamination={HERE}/{name}/evaluation.jsonl")
+    rows = curate(folder, config)
+    return rows, confusion(rows, name)
 
 
 if __name__ == "__main__":
     import sys
     import tempfile
 
-    from hydra import compose, initialize_config_dir
+    from synth.config import compose
 
-    from synth.config import open_door, register
-    from synth.config.files import conf_dir
-
-    register()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = open_door(
-            compose("config", overrides=[f"curate.contamination={HERE}/evaluation.jsonl"])
-        )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_run(folder)
-        rows = curate(folder, config)
-    print(to_markdown(confusion(rows)))
-    if len(sys.argv) > 1:
-        for row in read_planted():
+    tables = {}
+    for name in sys.argv[1:] or SETS:
+        with tempfile.TemporaryDirectory() as folder:
+            rows, tables[name] = measure(name, lambda *one: compose(one), Path(folder))
+        for row in read_planted(name):
             got = rows[row["id"]]
-            wrong = got["reasons"] if not row["fault"] else row["fault"] not in got["reasons"]
-            if wrong:
-                print(
-                    json.dumps(
-                        row
-                        | {
-                            "got": got["reasons"],
-                            "support": got["support"],
-                            "dup": got.get("duplicate_of"),
-                        },
-                        ensure_ascii=False,
-                    )
-                )
+            if got["reasons"] if not row["fault"] else row["fault"] not in got["reasons"]:
+                print(json.dumps(row | {"got": got}, ensure_ascii=False))
+    print(to_markdown(tables))

@@ -63,6 +63,14 @@ def test_other_word_is_no_matter_where_the_evidence_is_the_same(found):
     assert found(one, other, similarity=0.8) == {1: (0, False)}
 
 
+def test_questions_with_one_answer_from_one_sentence_may_be_less_alike(found):
+    one = ("Who starts the game of the Foggy Market?", "The eldest player.", ("d", 0, 50))
+    other = ("Which player starts the game of the Foggy Market?", *one[1:])
+    assert found(one, other) == {1: (0, False)}
+    assert found(one, (*other[:2], ("d", 90, 99))) == {}
+    assert found(one, (other[0], "The one with a lamp.", one[2])) == {}
+
+
 def test_pair_without_a_fault_stands_for_the_others(found):
     pairs = [FIRST, FIRST, ("How tall is the Skarn lighthouse?", "31 metres")]
     assert found(*pairs, good=[False, True, True]) == {0: (1, True), 2: (1, False)}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from synth.filters.form import Parts, Prompt, find_faults, is_question, is_repetitive, needs_text
+from synth.filters.form import Parts, Prompt, find_faults, is_question, is_repetitive
+from synth.filters.pointing import needs_text
 from synth.filters.words import analyse, dictionary, words_of
 
 TEXT = (
@@ -40,15 +41,22 @@ def faults():
         ("...", "When the lamp is lit.", "empty"),
         ("When does the pump stop?", "When does the pump stop?", "echo"),
         ("When does the pump stop?", "The pump does stop.", "echo"),
+        ("Why did the pump have to stop?", "The pump had to stop.", "echo"),
         ("The pump and its lamp.", "It stops when the lamp is lit.", "no_question"),
         ("When does the pump stop?", "It stops when the red lamp is lit, and", "cut_off"),
         ("When does the pump stop?", "When the red la", "cut_off"),
         ("When does the pump stop?", "It stops (when the lamp is lit.", "cut_off"),
         (
             "When does the pump stop?",
-            "It stops as soon as the red lamp on its front is lit up by heat",
+            "It stops as soon as it is hot. Then it cools down for as long as the red lamp burns",
             "cut_off",
         ),
+        (
+            "Which parts are in the table?",
+            "As everybody knows who has read the manual to its end, it is the table of spare",
+            "cut_off",
+        ),
+        ("When does the pump stop?", "As soon as the lamp is lit by the hottest of pu", "cut_off"),
         (
             "When does the pump stop?",
             "When it is hot, when it is hot, when it is hot.",
@@ -57,7 +65,17 @@ def faults():
         ("When does the pump stop?", '"answer": "When the lamp is lit."', "leaked"),
         ("When does the pump stop?", "When the lamp is lit.<|im_end|>", "leaked"),
         ("When does it stop?", "Write five pairs about the text, each short and exact.", "leaked"),
+        ("Write one question. When does the pump stop?", "When the lamp is lit.", "leaked"),
         ("3. When does the pump stop?", "When the lamp is lit.", "leaked"),
+        ("Pregunta: When does the pump stop?", "When the lamp is lit.", "leaked"),
+        ("### Question\nWhen does the pump stop?", "When the lamp is lit.", "leaked"),
+        ("When does it stop?", "When the lamp is lit.\n```", "leaked"),
+        (
+            "When does it stop?",
+            "It is based only on the given text. When the lamp is lit.",
+            "leaked",
+        ),
+        ("Générez deux questions : quand s'arrête la pompe ?", "Quand la lampe luit.", "leaked"),
         ("Question 3: When does the pump stop?", "When the lamp is lit.", "leaked"),
         (
             "According to the passage, when does the pump stop?",
@@ -93,6 +111,10 @@ def test_fault(faults, question, answer, fault):
         ("Which colours are there?", "red, green, light blue, dark blue and yellow"),
         ("How often is the button pressed?", "Press the button three times: press, press, press."),
         ("Who is the author of the manual?", "Ida Berg"),
+        ("When does the pump stop?", "When the red lamp at its front is burning for an hour"),
+        ("When may it be opened?", "When the lamp is on"),
+        ("What does it hold?", "Vitamin A"),
+        ("What did it do?", "The pump did stop at noon."),
         ("Which section of the document has the table of spare parts?", "Section 4"),
         ("What is in the table of spare parts?", "Lamps."),
     ],
@@ -133,6 +155,28 @@ def test_no_question_mark(text):
         ("D'après le passage, quand la pompe s'arrête-t-elle ?", True),
         ("Que dit l'auteur de la pompe ?", True),
         ("¿Qué se dice en el texto?", True),
+        ("As mentioned, when does the pump stop?", True),
+        ("As described above, when does the pump stop?", True),
+        ("According to this clause, when does it stop?", True),
+        ("What does this pump do?", True),
+        ("What sound is mentioned here?", True),
+        ("Selon ces règles, quand s'arrête-t-elle ?", True),
+        ("Secondo questa guida, quando si ferma?", True),
+        ("Laut dieser Anleitung, wann hält sie?", True),
+        ("What did he build in 1904?", True),
+        ("Was she a keeper?", True),
+        ("When they are hot, how long do pumps cool down?", False),
+        ("When Ida Berg came, did she write it?", False),
+        ("Wo enden laut dem obigen Fahrplan die Fahrten?", True),
+        ("Wie oben erwähnt, wann hält die Pumpe?", True),
+        ("Comme indiqué plus haut, quand s'arrête-t-elle ?", True),
+        ("¿Qué tamaño tiene el horno del fragmento anterior?", True),
+        ("Come indicato sopra, quando si ferma?", True),
+        ("What was bought as described in the catalogue?", False),
+        ("How is the pump cooled, and why does this cooling take so long?", False),
+        ("How many visitors come this year?", False),
+        ("If a pump is hot, when may they open it?", False),
+        ("Quel est le point le plus haut ?", False),
         ("What is the text file for?", False),
         ("How many paragraphs may a report have?", False),
         ("Wann hält die Pumpe im Winter?", False),

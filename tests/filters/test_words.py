@@ -12,6 +12,7 @@ from synth.filters.words import analyse, count_words, words_of
         ("L\u2019eau qu'il boit", "fr", ["eau", "il", "boit"]),
         ("in 1,887 or 1.887 days", "en", ["in", "1887", "or", "1887", "day"]),
         ("4,2 and 4.2", "en", ["4.2", "and", "4.2"]),
+        ("0.994 m or 78,00", "en", ["0.994", "m", "or", "78"]),
         ("31m at 10:30", "en", ["31", "m", "at", "10.30"]),
         ("月面 abc", "zh", ["月", "面", "abc"]),
         ("It isn't", "en", ["it", "not"]),
@@ -37,6 +38,10 @@ def test_stems(text, language, stems):
         ("halb elf", "de", "10.30"),
         ("quatre-vingt-dix", "fr", "90"),
         ("veinte", "es", "20"),
+        ("treinta y una", "es", "31"),
+        ("doscientas", "es", "200"),
+        ("vingt et une", "fr", "21"),
+        ("ventun", "it", "21"),
     ],
 )
 def test_number_in_words_is_one(text, language, number):
@@ -47,6 +52,20 @@ def test_number_in_words_is_one(text, language, number):
 
 def test_articles_are_no_numbers():
     assert not any(word.is_number for word in analyse("one lamp, a pump, 1 switch", "en"))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Then Ida Berg came. Then she left.", ["Ida", "Berg"]),
+        ("Because Ida came, Ida Berg left.", ["Ida", "Ida", "Berg"]),
+        ("Workers came. Workers left.", []),
+        ("The lamp is by Berg: Ida Berg\n- Lamps", ["Berg", "Ida", "Berg"]),
+    ],
+)
+def test_word_is_capital_where_it_begins_no_sentence(text, names):
+    shown = [text[word.start : word.end] for word in analyse(text, "en") if word.is_capital]
+    assert shown == names
 
 
 def test_places_are_those_in_the_text():
