@@ -75,6 +75,8 @@ REFERS_BACK = any_of(
     r"\baccording to (?:this|these)\s+\w+|\b(?:laut|gemäß) diese[mnrs]?\s+\w+",
     r"\b(?:selon|d['’]après) (?:cet?|ces|cette)\s+\w+|\b(?:según|de acuerdo con) est[aeo]s?\s+\w+",
     r"\b(?:secondo|in base a) quest[aoei]\s+\w+|\bquest[ao] (?:ricetta|guida|pagina|lettera|storia)\b",
+    r"\b(?:which|what|welche[rs]?|lequel|laquelle|cuál(?:es)?|quale|quali) (?:one )?(?:of the following|der"
+    r" folgenden|des suivant|de l[oa]s siguientes|dei seguenti|delle seguenti)(?![^?]*:)",
     r"\bobige[nrsm]?\s+\w+",
     rf"\b{_BACK_DE}\s+(?:genannt|erwähnt|beschrieben|gezeigt|aufgeführt)\w*",
     r"\bwie\s+(?:schon\s+)?(?:erwähnt|beschrieben|gesagt|genannt)\b",
@@ -91,7 +93,8 @@ REFERS_BACK = any_of(
 POINTING = re.compile(
     r"\A\W*(?:[\w'-]+\s+){0,4}?(?:this|these)\s+(?P<noun>\w+)"
     r"|\A\W*(?:\w+\s+(?-i:[a-z]+\s+){0,3})?(?:did|do|does|is|are|was|were|has|had|have|can|could|will"
-    r"|would|should|must|may)\s+(?:he|she|they)\b",
+    r"|would|should|must|may)\s+(?:he|she|they|it(?!\s+(?:take|cost|rain|snow)\b|.*\s(?:to|that|if|when|for"
+    r"|after|before|until|while|in|on|at)\s))\b",
     re.IGNORECASE,
 )
 """The beginning of a question that points at what was not spoken of before."""
