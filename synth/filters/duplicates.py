@@ -25,7 +25,7 @@ _N_BANDS, _N_ROWS = 16, 6
 missed once in 100 times, with 0.7 once in 7; those with a third are compared once in 45."""
 _SEED = 1
 _ALIKE_WORDS = 80.0
-_OVERLAP, _SAME = 0.5, 0.75
+_OVERLAP = 0.5
 _EASIER = 0.1
 """How much less alike questions are that have the same answer from the same sentence."""
 _MUCH = 0.4
@@ -134,9 +134,7 @@ def are_near(one: Key, other: Key, similarity: float) -> bool:
     likeness = fuzz.ratio(one.stems, other.stems) / 100
     if likeness < similarity - _EASIER:
         return False
-    if likeness < similarity and not (
-        _meet(one.place, other.place) and _agree(one.answer, other.answer, _SAME)
-    ):
+    if likeness < similarity and not _meet(one.place, other.place):
         return False
     left, right = (_numbers(key.stems.split()) for key in (one, other))
     if left - right and right - left:
@@ -144,20 +142,20 @@ def are_near(one: Key, other: Key, similarity: float) -> bool:
     differs = _differ(one.stems, other.stems)
     if one.core == other.core and not differs:
         return True
-    if not _agree(one.answer, other.answer, _OVERLAP):
+    if not _agree(one.answer, other.answer):
         return False
     return not differs or _meet(one.place, other.place)
 
 
-def _agree(one: str, other: str, overlap: float) -> bool:
-    """Return whether this share of what the shorter answer says is said by the other, numbers too."""
+def _agree(one: str, other: str) -> bool:
+    """Return whether half of what the shorter answer says is said by the other, numbers too."""
     if not one or not other:
         return one == other
     left, right = set(one.split()), set(other.split())
     numbers = [_numbers(stems) for stems in (left, right)]
     if all(numbers) and numbers[0].isdisjoint(numbers[1]):
         return False
-    return len(left & right) >= overlap * min(len(left), len(right))
+    return len(left & right) >= _OVERLAP * min(len(left), len(right))
 
 
 def _join(stems: Iterable[str]) -> str:

@@ -36,8 +36,6 @@ _MOST_BARE_WORDS = 9
 """Words of an answer without a full stop; a longer one may have been a sentence."""
 _CONTENT = 0.5
 """Weight of words that the one before them belongs to: the old bridge."""
-_HARDLY_SAYS = 0.15
-"""Weight up to which a word adds nothing to a question that is said again: has, had."""
 _RARE = 4.0
 """Zipf frequency below which a word that the text has only the whole of is taken for a part of it."""
 _LOOP_FRAC = 0.5
@@ -166,7 +164,7 @@ def _is_echo(parts: Parts) -> bool:
     return not any(
         word.stem not in asked
         and word.stem not in EMPTY_WORDS
-        and (word.weight > _HARDLY_SAYS or word.stem in QUANTITIES)
+        and (word.weight > 0 or word.stem in QUANTITIES)
         for word in parts.answer_words
     )
 

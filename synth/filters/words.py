@@ -29,8 +29,6 @@ _WHOLE = re.compile(r"(\d+)\.0+")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
 
 _OPENING = re.compile(r"(?:\A|[.!?\u2026\n])[\s\"'\u201c\u00ab(*\u2022\u2013-]*\Z")
-_NAME = 0.5
-"""Least weight of a word that begins a sentence and a name: Anders Wiik, not "Because Wiik"."""
 _MOST_SIGNS = 4
 """Between two sentences."""
 _SAYS_NOTHING, _SAYS_ALL = 6.5, 4.5
@@ -122,9 +120,7 @@ def analyse(text: str, language: str) -> list[Word]:
                 n_taken, digits = found
                 stem, end = Stem(digits, 1.0, is_number=True), spans[position + n_taken - 1][1]
         position += n_taken
-        is_capital = text[start].isupper() and (
-            not _opens(text, start) or (stem.weight >= _NAME and text[end : end + 2].istitle())
-        )
+        is_capital = text[start].isupper() and not _opens(text, start)
         words.append(Word(start, end, stem.text, stem.weight, stem.is_number, is_capital))
     return words
 
