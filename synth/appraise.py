@@ -9,7 +9,7 @@ from synth.diversity import measure_diversity
 from synth.ledger import REPORT
 from synth.measure import MEANS, OVERALL, RATIOS, WATERFALL, measure_run, read_figures
 from synth.review.counts import Counts, count
-from synth.rows import is_kept, read_rows
+from synth.rows import PAIRS, is_kept, read_rows
 
 PLOTS = "plots"
 """Folder of the pictures, in the run's."""
@@ -117,4 +117,4 @@ def _describe(folder: Path, config: Config) -> dict[str, str]:
 
 
 def _kept_questions(folder: Path) -> Iterator[str]:
-    return (row["question"] for row in read_rows(folder / "pairs.jsonl") if is_kept(row))
+    return (row["question"] for row in read_rows(folder / PAIRS) if is_kept(row))

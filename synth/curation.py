@@ -17,13 +17,11 @@ from synth.examination import Group, Opinion, Rubric
 from synth.filters import Evaluations, Ground, Inspector, Key, find_duplicates, read_questions
 from synth.io import read_jsonl, write_jsonl
 from synth.records import Pair
-from synth.rows import ByChunk, read_chunks_around, read_rows
+from synth.rows import PAIRS, ByChunk, Row, read_chunks_around, read_rows
 from synth.texts import Texts
 from synth.verdicts import DROP, Verdicts, read_verdicts
 
 _INSPECTED = ".inspected.jsonl"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Curation:
                 told["by_hand"] += "by_hand" in decided
                 yield decided
 
-        write_jsonl(self.folder / "pairs.jsonl", rows())
+        write_jsonl(self.folder / PAIRS, rows())
         return told
 
     def close(self) -> None:
@@ -128,7 +126,7 @@ class Curation:
         (self.folder / _INSPECTED).unlink(missing_ok=True)
 
     def _grounds(self, inspector: Inspector) -> Iterator[tuple[list[Row], Ground]]:
-        pairs_of = ByChunk(read_rows(self.folder / "pairs.jsonl"))
+        pairs_of = ByChunk(read_rows(self.folder / PAIRS))
         texts = Texts(self.folder)
         for chunk, around in read_chunks_around(self.folder):
             if pairs := pairs_of.take(chunk.id):

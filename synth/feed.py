@@ -13,7 +13,7 @@ import pydantic_core
 
 from synth.pool import Total
 from synth.records import Chunk
-from synth.salvage import CHUNKS
+from synth.rows import CHUNKS
 
 
 class Feed:

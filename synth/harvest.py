@@ -21,7 +21,8 @@ from synth.qa import Kind
 from synth.records import Call, Failure, Pair, Request
 from synth.replies import Replies
 from synth.respondent import Respondent
-from synth.salvage import FAILURES, PAIRS, REQUESTS, Salvage, read_chunks
+from synth.rows import FAILURES, PAIRS, REQUESTS, read_chunks
+from synth.salvage import Salvage
 from synth.tally import Tally
 from synth.texts import Texts
 from synth.traces import Sample

@@ -27,7 +27,7 @@ from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config
 from synth.reading.plain import read_text_of
 from synth.records import Pair
-from synth.rows import is_kept
+from synth.rows import PAIRS, is_kept
 from synth.server import ready, watch
 from synth.server.launch import Launch
 from synth.server.lease import open_session
@@ -257,7 +257,7 @@ class SyntheticDataKit:
         self.endpoint = self._launch.follow()  # it may have been started again
         if self._prepared is not None:
             self._write_config()
-        rows = read_jsonl(run / "pairs.jsonl")
+        rows = read_jsonl(run / PAIRS)
         return [Pair.from_row(row) for row in rows if is_kept(row)]
 
     def _start(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synth.io import JsonlWriter
 from synth.records import Failure
-from synth.salvage import FAILURES
+from synth.rows import FAILURES
 from synth.tracking import Tracker
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from synth.config.curation import FAULTS_OF_FORM
 from synth.filters import count_words, is_question
 from synth.io import write_jsonl
 from synth.records import Chunk
-from synth.rows import ByChunk, Row, read_rows
+from synth.rows import DOCUMENTS, FAILURES, PAIRS, REQUESTS, ByChunk, Row, read_chunks, read_rows
 
 NAME = "figures.jsonl"
 
@@ -127,13 +127,13 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
     The files of the run are in the order of the chunks (:mod:`synth.order`), so they are read side
     by side, and none of them is held in memory.
     """
-    lengths = {row["id"]: row["n_chars"] for row in read_rows(folder / "documents.jsonl")}
-    pairs_of = ByChunk(read_rows(folder / "pairs.jsonl"))
-    requests_of = ByChunk(read_rows(folder / "requests.jsonl"))
-    failures = read_rows(folder / "failures.jsonl")
+    lengths = {row["id"]: row["n_chars"] for row in read_rows(folder / DOCUMENTS)}
+    pairs_of = ByChunk(read_rows(folder / PAIRS))
+    requests_of = ByChunk(read_rows(folder / REQUESTS))
+    failures = read_rows(folder / FAILURES)
     failures_of = ByChunk((row for row in failures if row["stage"] == "generate"), "id")
     extent = _Extent()
-    for chunk in map(Chunk.from_row, read_rows(folder / "chunks.jsonl")):
+    for chunk in read_chunks(folder):
         sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
         sums["n_failed"] = len(failures_of.take(chunk.id))
         for request in requests_of.take(chunk.id):

@@ -11,6 +11,9 @@ from typing import Any
 from synth.io import read_jsonl
 from synth.records import Chunk
 
+DOCUMENTS, CHUNKS, PAIRS = "documents.jsonl", "chunks.jsonl", "pairs.jsonl"
+FAILURES, REQUESTS = "failures.jsonl", "requests.jsonl"
+
 Row = dict[str, Any]
 
 
@@ -18,6 +21,11 @@ def read_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file; none if it is not there."""
     if path.exists():
         yield from read_jsonl(path)
+
+
+def read_chunks(folder: Path) -> Iterator[Chunk]:
+    """Yield the chunks of a run in their order."""
+    return map(Chunk.from_row, read_rows(folder / CHUNKS))
 
 
 def is_kept(pair: Mapping[str, Any]) -> bool:
@@ -30,8 +38,7 @@ def read_chunks_around(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]
 
     Where every pair is about one chunk only, no other is looked up and none is kept.
     """
-    first = next(read_rows(folder / "pairs.jsonl"), {})
-    chunks = map(Chunk.from_row, read_rows(folder / "chunks.jsonl"))
+    first, chunks = next(read_rows(folder / PAIRS), {}), read_chunks(folder)
     if "chunk_ids" not in first:
         yield from ((chunk, {chunk.id: chunk}) for chunk in chunks)
         return

@@ -20,7 +20,7 @@ from synth.ledger import Ledger
 from synth.loop import together
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
-from synth.salvage import FAILURES
+from synth.rows import FAILURES
 from synth.supply import Supply
 from synth.tracking import Tracker
 from synth.traffic import Route

@@ -4,15 +4,10 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from synth.io import read_jsonl, write_jsonl
-from synth.records import Chunk, Document
-
-DOCUMENTS, CHUNKS, PAIRS = "documents.jsonl", "chunks.jsonl", "pairs.jsonl"
-FAILURES, REQUESTS = "failures.jsonl", "requests.jsonl"
-
-Row = dict[str, Any]
+from synth.io import write_jsonl
+from synth.records import Document
+from synth.rows import CHUNKS, DOCUMENTS, FAILURES, PAIRS, REQUESTS, Row
 
 
 @dataclass
@@ -60,11 +55,6 @@ def salvage(folder: Path, steps: Collection[str]) -> Salvage:
         n_pairs=n_pairs,
         n_failures=n_failures,
     )
-
-
-def read_chunks(folder: Path) -> Iterator[Chunk]:
-    """Yield the chunks of a run in their order."""
-    return map(Chunk.from_row, read_jsonl(folder / CHUNKS))
 
 
 def _keep(path: Path, is_kept: Callable[[Row], bool], chunk_ids: set[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from synth.loop import iterate_in_thread
 from synth.prepare import Cutting
 from synth.progress import show_progress
 from synth.records import Chunk
-from synth.salvage import CHUNKS, DOCUMENTS, FAILURES, read_chunks
+from synth.rows import CHUNKS, DOCUMENTS, FAILURES, read_chunks
 from synth.shared import Shared
 
 _READ_TOGETHER = 1000

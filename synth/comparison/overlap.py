@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.filters import words_of
-from synth.rows import is_kept, read_rows
+from synth.rows import PAIRS, is_kept, read_rows
 
 SHARED = "quality/shared_frac"
 """A job's share of kept questions that another job has kept, too."""
@@ -42,7 +42,7 @@ def _digests(folder: Path) -> npt.NDArray[np.uint64]:
     """Return a number for each different question that a job has kept."""
 
     def numbers() -> Iterator[int]:
-        for row in read_rows(folder / "pairs.jsonl"):
+        for row in read_rows(folder / PAIRS):
             if is_kept(row):
                 words = " ".join(words_of(row["question"])).encode()
                 yield int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big")

@@ -12,7 +12,8 @@ import vl_convert
 
 from synth.charts import embedded, vega
 from synth.comparison.standings import SPEED, Comparison, Standing
-from synth.io import read_jsonl, read_text
+from synth.io import read_text
+from synth.rows import CHUNKS, DOCUMENTS, PAIRS, read_rows
 
 N_PASSAGES = 6
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -104,12 +105,10 @@ class _Job:
     def __init__(self, standing: Standing, folder: Path) -> None:
         self.name = f"#{standing.entry.number} {standing.entry.name}"
         self.folder = folder
-        self.chunks = list(_rows(folder / "chunks.jsonl"))
-        self.paths = {
-            row["id"]: Path(row["path"]).name for row in _rows(folder / "documents.jsonl")
-        }
+        self.chunks = list(read_rows(folder / CHUNKS))
+        self.paths = {row["id"]: Path(row["path"]).name for row in read_rows(folder / DOCUMENTS)}
         self._pairs: dict[str, list[dict[str, str]]] = {}
-        for row in _rows(folder / "pairs.jsonl"):
+        for row in read_rows(folder / PAIRS):
             self._pairs.setdefault(row["chunk_id"], []).append(row)
 
     def pairs_at(self, doc_id: str, position: int) -> list[dict[str, str]]:
@@ -130,11 +129,6 @@ def _metrics(comparison: Comparison) -> list[str]:
         if name.startswith("quality/") and not name.endswith(("_low", "_high"))
     ]
     return [*quality, *([SPEED] if SPEED in named else [])]
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        yield from read_jsonl(path)
 
 
 def _shown(value: Any) -> str:

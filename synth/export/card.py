@@ -9,8 +9,7 @@ from typing import Any
 from synth.config import Config, flatten
 from synth.export.columns import Types, features
 from synth.export.splits import SPLITS
-
-Row = dict[str, Any]
+from synth.rows import Row
 
 MOST_DOCUMENTS = 50
 """That a card lists."""

@@ -11,8 +11,7 @@ from typing import Any, Protocol, Self
 from synth.export.columns import Types
 from synth.export.splits import SPLITS, TRAIN
 from synth.io import JsonlWriter
-
-Row = dict[str, Any]
+from synth.rows import Row
 
 _TOGETHER = 2000
 """Rows of each split that are written together: a row group of a table."""

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from synth.export.columns import Types, fit
 from synth.export.survey import Survey, own_fields
 from synth.export.words import Talk
-
-Row = dict[str, Any]
+from synth.rows import Row
 
 _TYPES: Types = {
     **dict.fromkeys(("question", "answer", "instruction", "input", "output", "system"), "text"),

@@ -8,13 +8,11 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from synth.export.survey import FAULTS_OF_ANSWERS, answer_faults
 from synth.export.words import Talk, message
-from synth.rows import is_kept
-
-Row = dict[str, Any]
+from synth.rows import Row, is_kept
 
 _WORD = re.compile(r"\w+")
 _COLUMNS = (

@@ -11,10 +11,7 @@ from typing import Any
 from synth.export.columns import type_of, type_of_all
 from synth.filters import guess
 from synth.records import Pair
-from synth.rows import is_kept, read_rows
-from synth.salvage import DOCUMENTS, PAIRS
-
-Row = dict[str, Any]
+from synth.rows import DOCUMENTS, PAIRS, Row, is_kept, read_rows
 
 FAULTS_OF_ANSWERS = ("cut_off", "repetitive", "unsupported", "low_score", "leaked", "echo")
 """What makes an answer worse than another one to the same question."""

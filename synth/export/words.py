@@ -4,17 +4,14 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synth.config import Config
 from synth.errors import ConfigError, ExportError
 from synth.qa.form import PAIR
 from synth.qa.template import Template, TemplateFault, nothing
 from synth.records import Chunk
-from synth.salvage import CHUNKS, read_chunks
+from synth.rows import Row, read_chunks
 from synth.texts import Texts
-
-Row = dict[str, Any]
 
 _NAMES = ("question", "answer", "reasoning", "text", "headings", "document")
 """What templates know of every pair; without a reasoning it is blank."""
@@ -117,8 +114,6 @@ class _Passages:
         return False
 
     def _by_document(self) -> Iterator[tuple[str, dict[str, Chunk]]]:
-        if not (self._folder / CHUNKS).exists():
-            return
         chunks = read_chunks(self._folder)
         for doc_id, group in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
             yield doc_id, {chunk.id: chunk for chunk in group}

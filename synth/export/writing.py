@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from synth.config import Config
 from synth.config.curation import FORMATS
@@ -29,11 +28,9 @@ from synth.export.survey import (
 from synth.export.tables import save_to_disk
 from synth.export.words import Wording
 from synth.io import write_text
-from synth.rows import is_kept
+from synth.rows import Row, is_kept
 
 log = logging.getLogger(__name__)
-
-Row = dict[str, Any]
 
 FOLDER = "export"
 """Where datasets are, relative to the run's folder."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from synth.filters import count_words
 from synth.review.questions import TYPES, find_type
-from synth.rows import is_kept, read_rows
+from synth.rows import CHUNKS, DOCUMENTS, PAIRS, is_kept, read_rows
 
 N_PLACES = 10
 """Parts of a document, from its front to its end."""
@@ -72,7 +72,7 @@ def count(folder: Path) -> Counts:
     A chunk is covered by a kept pair that was made from it, alone or with others.
     """
     pairs = _Pairs()
-    for row in read_rows(folder / "pairs.jsonl"):
+    for row in read_rows(folder / PAIRS):
         pairs.add(row)
     places, covered, documents = _count_chunks(folder, pairs)
     largest = heapq.nlargest(N_DOCUMENTS, documents, key=lambda one: documents[one][1])
@@ -177,11 +177,11 @@ def _count_chunks(
     folder: Path, pairs: _Pairs
 ) -> tuple[tuple[Place, ...], Counter[str], dict[str, tuple[str, int]]]:
     """Return the places, the covered characters and the name and length of each document."""
-    documents = {row["id"]: name_and_length(row) for row in read_rows(folder / "documents.jsonl")}
+    documents = {row["id"]: name_and_length(row) for row in read_rows(folder / DOCUMENTS)}
     table = [[0, 0, 0] for _ in range(N_PLACES)]
     covered: Counter[str] = Counter()
     until: dict[str, int] = {}
-    for row in read_rows(folder / "chunks.jsonl"):
+    for row in read_rows(folder / CHUNKS):
         document, start, end = row["doc_id"], row["start"], row["end"]
         n_kept = pairs.n_kept_of[row["id"]]
         is_covered = n_kept > 0 or row["id"] in pairs.covered

@@ -13,7 +13,7 @@ from typing import Any
 
 from synth.records import Chunk, Pair
 from synth.review.counts import as_number, name_and_length
-from synth.rows import is_kept, read_rows
+from synth.rows import DOCUMENTS, PAIRS, is_kept, read_chunks, read_rows
 from synth.texts import Texts
 
 COLUMNS = ("id", "doc", "chunk", "question", "answer", "kept", "support", "score", "more")
@@ -59,12 +59,12 @@ def pack(folder: Path, most_pairs: int, seed: int) -> Pack:
     """
     sizes: Counter[str] = Counter()
     n_kept, is_curated = 0, False
-    for row in read_rows(folder / "pairs.jsonl"):
+    for row in read_rows(folder / PAIRS):
         sizes[row["chunk_id"]] += 1
         n_kept += is_kept(row)
         is_curated = is_curated or "kept" in row
     chosen = choose(sizes, most_pairs, seed)
-    rows = [row for row in read_rows(folder / "pairs.jsonl") if row["chunk_id"] in chosen]
+    rows = [row for row in read_rows(folder / PAIRS) if row["chunk_id"] in chosen]
     chunks = _read_chunks(folder, rows)
     shown = [_shown_chunk(row, chunks) for row in rows]
     content = _Content(folder, chunks)
@@ -99,11 +99,7 @@ def choose(sizes: Mapping[str, int], most: int, seed: int) -> set[str]:
 def _read_chunks(folder: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Chunk]:
     """Return the chunks of pairs, in the order of the run."""
     wanted = {name for row in rows for name in (row["chunk_id"], *row.get("chunk_ids", ()))}
-    return {
-        row["id"]: Chunk.from_row(row)
-        for row in read_rows(folder / "chunks.jsonl")
-        if row["id"] in wanted
-    }
+    return {chunk.id: chunk for chunk in read_chunks(folder) if chunk.id in wanted}
 
 
 def _shown_chunk(row: Mapping[str, Any], chunks: Mapping[str, Chunk]) -> Chunk | None:
@@ -129,7 +125,7 @@ class _Content:
     _chunk_of: dict[str, int] = field(default_factory=dict)
 
     def add_documents(self, names: set[str]) -> None:
-        for row in read_rows(self.folder / "documents.jsonl"):
+        for row in read_rows(self.folder / DOCUMENTS):
             if row["id"] in names:
                 self.documents[self._document(row["id"])] = name_and_length(row)
 
