@@ -13,8 +13,17 @@ from typing import Any
 from synth.config.curation import FAULTS_OF_FORM
 from synth.filters import count_words, is_question
 from synth.io import write_jsonl
-from synth.records import Chunk
-from synth.rows import DOCUMENTS, FAILURES, PAIRS, REQUESTS, ByChunk, Row, read_chunks, read_rows
+from synth.rows import (
+    DOCUMENTS,
+    FAILURES,
+    PAIRS,
+    REQUESTS,
+    ByChunk,
+    Extent,
+    Row,
+    read_chunks,
+    read_rows,
+)
 
 NAME = "figures.jsonl"
 
@@ -132,7 +141,8 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
     requests_of = ByChunk(read_rows(folder / REQUESTS))
     failures = read_rows(folder / FAILURES)
     failures_of = ByChunk((row for row in failures if row["stage"] == "generate"), "id")
-    extent = _Extent()
+    extent, covered = Extent(), Extent()
+    also_covered = set[str]()
     for chunk in read_chunks(folder):
         sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
         sums["n_failed"] = len(failures_of.take(chunk.id))
@@ -141,31 +151,14 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
         place = (chunk.start + chunk.end) / 2 / (lengths.get(chunk.doc_id) or 1)
         for pair in pairs_of.take(chunk.id):
             _add_pair(sums, pair, place)
+            if pair.get("kept"):
+                also_covered.update(pair.get("chunk_ids", ())[1:])
         # What was lost is asked for again; and requests of other tools are not seen.
         sums["n_returned"] = max(min(sums["n_returned"], num_pairs), sums["n_pairs"])
-        sums["n_covered"] = float(sums["n_kept"] > 0)
-        sums["chars"], sums["covered_chars"] = extent.add(chunk, is_covered=sums["n_kept"] > 0)
+        is_covered = sums["n_kept"] > 0 or chunk.id in also_covered
+        sums["n_covered"], sums["chars"] = float(is_covered), extent.add(chunk)
+        sums["covered_chars"] = covered.add(chunk) if is_covered else 0
         yield {"chunk_id": chunk.id, **{name: getattr(chunk, name) for name in _PLACE}, **sums}
-
-
-class _Extent:
-    """Characters of a document that chunks add to those before, though they overlap."""
-
-    def __init__(self) -> None:
-        self._doc_id = ""
-        self._end = self._covered_end = 0
-
-    def add(self, chunk: Chunk, *, is_covered: bool) -> tuple[int, int]:
-        """Return how many characters a chunk adds: to all, and to those that are covered."""
-        if chunk.doc_id != self._doc_id:
-            self._doc_id, self._end, self._covered_end = chunk.doc_id, 0, 0
-        added = max(0, chunk.end - max(chunk.start, self._end))
-        self._end = max(self._end, chunk.end)
-        if not is_covered:
-            return added, 0
-        covered = max(0, chunk.end - max(chunk.start, self._covered_end))
-        self._covered_end = max(self._covered_end, chunk.end)
-        return added, covered
 
 
 def _add_request(row: dict[str, float], request: Mapping[str, Any]) -> None:

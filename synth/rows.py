@@ -47,6 +47,21 @@ def read_chunks_around(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]
         yield from ((chunk, by_id) for chunk in by_id.values())
 
 
+class Extent:
+    """Characters of documents that chunks hold, each counted once though chunks overlap."""
+
+    def __init__(self) -> None:
+        self._doc_id, self._end = "", 0
+
+    def add(self, chunk: Chunk) -> int:
+        """Return how many a chunk adds to those before it; the chunks of a document come in a row."""
+        if chunk.doc_id != self._doc_id:
+            self._doc_id, self._end = chunk.doc_id, 0
+        added = max(0, chunk.end - max(chunk.start, self._end))
+        self._end = max(self._end, chunk.end)
+        return added
+
+
 class ByChunk:
     """Rows in the order of the chunks, taken chunk by chunk."""
 

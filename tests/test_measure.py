@@ -139,6 +139,13 @@ def test_metrics_are_ratios_of_what_is_written(run):
     assert {column for pair in RATIOS.values() for column in pair} < set(rows[0])
 
 
+def test_pair_of_several_chunks_covers_all_of_them(run):
+    folder = run(("c0", "How long?", "27 days", verdict(chunk_ids=["c0", "c1"])))
+    rows = list(measure(folder, 5))
+    assert [row["n_covered"] for row in rows] == [1, 1, 0]
+    assert [row["covered_chars"] for row in rows] == [row["chars"] for row in rows[:2]] + [0]
+
+
 def test_run_without_pairs_has_no_ratio_of_them(run):
     metrics = measure_run(run(), 5, is_curated=True)
     assert "quality/unique_frac" not in metrics

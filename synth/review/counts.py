@@ -10,7 +10,7 @@ from typing import Any
 
 from synth.filters import count_words
 from synth.review.questions import TYPES, find_type
-from synth.rows import CHUNKS, DOCUMENTS, PAIRS, is_kept, read_rows
+from synth.rows import DOCUMENTS, PAIRS, Extent, is_kept, read_chunks, read_rows
 
 N_PLACES = 10
 """Parts of a document, from its front to its end."""
@@ -179,18 +179,16 @@ def _count_chunks(
     """Return the places, the covered characters and the name and length of each document."""
     documents = {row["id"]: name_and_length(row) for row in read_rows(folder / DOCUMENTS)}
     table = [[0, 0, 0] for _ in range(N_PLACES)]
-    covered: Counter[str] = Counter()
-    until: dict[str, int] = {}
-    for row in read_rows(folder / CHUNKS):
-        document, start, end = row["doc_id"], row["start"], row["end"]
-        n_kept = pairs.n_kept_of[row["id"]]
-        is_covered = n_kept > 0 or row["id"] in pairs.covered
-        if is_covered:  # chunks may overlap
-            covered[document] += max(0, end - max(start, until.get(document, 0)))
-            until[document] = max(end, until.get(document, 0))
-        _, n_chars = documents.get(document, ("", 0))
+    covered, extent = Counter[str](), Extent()
+    for chunk in read_chunks(folder):
+        n_kept = pairs.n_kept_of[chunk.id]
+        is_covered = n_kept > 0 or chunk.id in pairs.covered
+        if is_covered:
+            covered[chunk.doc_id] += extent.add(chunk)
+        _, n_chars = documents.get(chunk.doc_id, ("", 0))
         if n_chars:
-            place = table[min(N_PLACES - 1, (start + end) * N_PLACES // (2 * n_chars))]
+            middle = chunk.start + chunk.end
+            place = table[min(N_PLACES - 1, middle * N_PLACES // (2 * n_chars))]
             for index, n in enumerate((1, is_covered, n_kept)):
                 place[index] += n
     return tuple(Place(*place) for place in table), covered, documents
