@@ -30,7 +30,7 @@ _TOLD = {
 }
 _N_RESAMPLES = 1000
 """For the intervals of one run; a sweep draws more."""
-_INTERVALS = ("quality/overall", "quality/kept_frac", "quality/accepted_frac")
+_INTERVALS = (OVERALL, "quality/kept_frac", "quality/accepted_frac")
 """Figures of which the ends of the interval are logged, too."""
 
 

@@ -24,6 +24,7 @@ from synth.rows import (
     read_chunks,
     read_rows,
 )
+from synth.verdicts import KEEP
 
 NAME = "figures.jsonl"
 
@@ -200,7 +201,7 @@ def _add_verdict(row: dict[str, float], pair: Mapping[str, Any], place: float) -
 def _passed(pair: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
     """Return which steps of :data:`WATERFALL` a pair has passed; a verdict by hand decides all."""
     if (verdict := pair.get("by_hand")) is not None:
-        return (verdict == "keep",) * 4
+        return (verdict == KEEP,) * 4
     faults = set(pair["reasons"]) - MARKS
     formed = faults.isdisjoint(FAULTS_OF_FORM)
     supported = formed and "unsupported" not in faults

@@ -105,7 +105,7 @@ def test_judge_and_closed_book_are_one_opinion(examined):
     )
     assert sorted(name for name, _ in given) == sorted(pair.id for pair in pairs)
     assert all(opinion.scores and opinion.closed_book for _, opinion in given)
-    assert (counts.n_judged, counts.n_checked, counts.n_requests) == (11, 11, 6)
+    assert (counts.n_judged, counts.n_checked, counts.n_judge_requests) == (11, 11, 6)
     assert figures["n_requests"] == len(sent) == 28
 
 

@@ -92,7 +92,7 @@ def test_every_pair_has_its_scores(judge, sent, tmp_path):
     scores, counts, figures = judge()
     assert scores == RIGHT
     assert (counts.n_judged, counts.n_abstained) == (8, 0)
-    assert (counts.n_requests, counts.n_reasked, figures["n_sent"]) == (3, 0, 3)
+    assert (counts.n_judge_requests, counts.n_judge_reasked, figures["n_sent"]) == (3, 0, 3)
     assert {row["n_items"] for row in read_jsonl(tmp_path / "curate_requests.jsonl")} == {1, 3, 4}
     assert {request["temperature"] for request in sent()} == {0.1}
     schema = sent()[0]["response_format"]["json_schema"]["schema"]["properties"]["scores"]
@@ -103,14 +103,14 @@ def test_every_pair_has_its_scores(judge, sent, tmp_path):
 def test_scores_are_read_whatever_is_around_them(judge, fault):
     scores, counts, _ = judge("--judge-fault", fault, "--judge-always")
     assert scores == RIGHT
-    assert counts.n_reasked == 0
+    assert counts.n_judge_reasked == 0
 
 
 @pytest.mark.parametrize("fault", ["drop", "contradict", "rename", "half"])
 def test_only_what_lacks_is_asked_again(judge, sent, fault):
     scores, counts, _ = judge("--judge-fault", fault)
     assert scores == RIGHT
-    assert (counts.n_requests, counts.n_reasked, counts.n_abstained) == (6, 3, 0)
+    assert (counts.n_judge_requests, counts.n_judge_reasked, counts.n_abstained) == (6, 3, 0)
     again = [shown(request) for request in sent() if len(shown(request)) == 1]
     assert sorted(again) == [[f"What is {n}-0?"] for n in (0, 1, 2, 2)]
     assert len({request["seed"] for request in sent()}) == 6
@@ -119,7 +119,7 @@ def test_only_what_lacks_is_asked_again(judge, sent, fault):
 def test_last_pair_of_a_cut_off_reply_is_asked_again(judge):
     scores, counts, _ = judge("--judge-fault", "cut")
     assert scores == RIGHT
-    assert (counts.n_reasked, counts.n_abstained) == (3, 0)
+    assert (counts.n_judge_reasked, counts.n_abstained) == (3, 0)
 
 
 def test_what_is_never_said_is_an_abstention(judge):
@@ -127,7 +127,7 @@ def test_what_is_never_said_is_an_abstention(judge):
     scores, counts, _ = judge(*always, overrides=["gen.max_reasks=2"])
     assert scores.keys() == IDS
     assert {name for name, given in scores.items() if not given} == {"d-0-0", "d-1-0", "d-2-0"}
-    assert (counts.n_judged, counts.n_abstained, counts.n_requests) == (5, 3, 9)
+    assert (counts.n_judged, counts.n_abstained, counts.n_judge_requests) == (5, 3, 9)
 
 
 @pytest.mark.parametrize(("fault", "n_requests"), [("null", 3), ("chatter", 6)])
@@ -135,14 +135,14 @@ def test_judge_that_says_nothing_abstains(judge, fault, n_requests):
     switches = ["--judge-fault", fault, "--judge-always"]
     scores, counts, _ = judge(*switches, overrides=["gen.max_reasks=1"])
     assert scores == dict.fromkeys(IDS)
-    assert (counts.n_abstained, counts.n_requests) == (8, n_requests)
+    assert (counts.n_abstained, counts.n_judge_requests) == (8, n_requests)
 
 
 def test_contradiction_is_asked_about_once_then_the_first_counts(judge):
     switches = ["--judge-fault", "contradict", "--judge-always"]
     scores, counts, _ = judge(*switches, overrides=["gen.max_reasks=5"])
     assert scores == RIGHT
-    assert counts.n_reasked == 3
+    assert counts.n_judge_reasked == 3
 
 
 def test_what_is_no_score_is_none(judge):
@@ -178,14 +178,14 @@ def test_batch_fits_the_context(judge, sent):
 def test_batch_that_is_too_long_is_halved(judge, sent):
     scores, counts, _ = judge("--count-words", "--max-model-len", "420")
     assert scores == RIGHT
-    assert (counts.n_requests, counts.n_abstained) == (5, 0)
+    assert (counts.n_judge_requests, counts.n_abstained) == (5, 0)
     assert sorted(len(shown(body)) for body in sent()) == [1, 1, 2, 2, 2, 3, 4]
 
 
 def test_pair_that_never_fits_is_an_abstention(judge, caplog):
     scores, counts, _ = judge("--count-words", "--max-model-len", "20")
     assert scores == dict.fromkeys(IDS)
-    assert (counts.n_abstained, counts.n_requests) == (8, 0)
+    assert (counts.n_abstained, counts.n_judge_requests) == (8, 0)
     assert [one.message for one in caplog.records if "maximum context" in one.message]
 
 
@@ -193,7 +193,7 @@ def test_endpoint_that_fails_costs_scores_and_nothing_else(judge, caplog):
     groups = [group(n, 1) for n in range(12)]
     scores, counts, _ = judge("--fail-every", "1", "--status", "500", groups=groups)
     assert set(scores.values()) == {None}
-    assert (counts.n_abstained, counts.n_requests) == (12, 0)
+    assert (counts.n_abstained, counts.n_judge_requests) == (12, 0)
     told = [one.message for one in caplog.records if one.levelno == logging.WARNING]
     assert len(told) == 2
     assert "failed all 12 times" in told[-1]
@@ -203,7 +203,7 @@ def test_failed_request_leaves_the_others(judge):
     scores, counts, _ = judge("--fail-every", "3", "--status", "500")
     assert scores.keys() == IDS
     assert all(given in (None, RIGHT[name]) for name, given in scores.items())
-    assert counts.n_requests == 2
+    assert counts.n_judge_requests == 2
 
 
 def test_store_that_fails_ends_the_run(judge, monkeypatch):

@@ -64,8 +64,8 @@ class Judge:
         is_cut_off = reply.finish_reason == "length"
         marks = self._rubric.parse(reply.text, len(batch), is_cut_off=is_cut_off)
         note(len(marks))
-        self._panel.counts.n_requests += 1
-        self._panel.counts.n_reasked += attempt > 0
+        self._panel.counts.n_judge_requests += 1
+        self._panel.counts.n_judge_reasked += attempt > 0
         return {batch[number].id: mark for number, mark in marks.items()}
 
     @property

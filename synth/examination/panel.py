@@ -1,7 +1,7 @@
 """Who examines the pairs of a run, and what that takes."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,9 +64,9 @@ class Counts:
     """Pairs with a score."""
     n_abstained: int = 0
     """Pairs that the judge was to score and has not."""
-    n_requests: int = 0
+    n_judge_requests: int = 0
     """Answered requests to the judge."""
-    n_reasked: int = 0
+    n_judge_reasked: int = 0
     """Those of them about pairs of which an earlier reply said too little."""
     n_checked: int = 0
     """Pairs that were answered without and with the text."""
@@ -89,8 +89,6 @@ class Panel:
     agrees: Agrees
     priority: Callable[[int], Priority] = lambda position: (position,)
     """Returns when requests about the chunk at a position are due: the lowest go first."""
-    asked: Collection[int] = ()
-    """Seeds of requests that the tally knows of, from an attempt of the run that was interrupted."""
     counts: Counts = field(default_factory=Counts)
 
     def topic(self, group: Group) -> Topic:
@@ -144,10 +142,9 @@ class Exchange:
         reply, is_stored = await self.respondent.once(messages, topic.priority, body)
 
         def note(n_items: int) -> None:
-            if not (is_stored and seed in panel.asked):
-                panel.tally.add(
-                    request_of(reply, chunk_id, attempt, seed, n_items=n_items, is_stored=is_stored)
-                )
+            panel.tally.add(
+                request_of(reply, chunk_id, attempt, seed, n_items=n_items, is_stored=is_stored)
+            )
 
         return reply, note
 

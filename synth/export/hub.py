@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synth.config import Config
 from synth.errors import ConfigError, ExportError
+from synth.export.bars import without_bars
 from synth.io import link, write_text
 
 log = logging.getLogger(__name__)
@@ -76,17 +77,12 @@ def _failure(name: str, why: str) -> ExportError:
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """Translate what the hub's client raises into advice, and keep it from drawing bars."""
+    from huggingface_hub import utils
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
-    from huggingface_hub.utils import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
 
-    had_bars = not are_progress_bars_disabled()
-    disable_progress_bars()
     try:
-        yield
+        with without_bars(utils):
+            yield
     except HFValidationError as error:
         raise _failure(name, str(error)) from error
     except (HTTPError, OSError, RuntimeError) as error:
@@ -98,9 +94,6 @@ def _told(name: str) -> Iterator[None]:
         if isinstance(cause, HfHubHTTPError):
             why = _reason(cause.response.status_code)
         raise _failure(name, why) from error
-    finally:
-        if had_bars:
-            enable_progress_bars()
 
 
 def _reason(status: int) -> str:

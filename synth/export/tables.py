@@ -1,9 +1,10 @@
 """A folder for ``datasets.load_from_disk``, from Parquet files."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from synth.export.bars import without_bars
 
 
 def save_to_disk(tables: Mapping[str, Path], folder: Path, scratch: Path) -> None:
@@ -14,9 +15,9 @@ def save_to_disk(tables: Mapping[str, Path], folder: Path, scratch: Path) -> Non
         folder: what is to be made.
         scratch: where they are unpacked; the caller removes it.
     """
-    with _without_bars():
-        from datasets import DatasetDict
+    from datasets import DatasetDict, utils
 
+    with without_bars(utils):
         splits = {split: _load(path, split, scratch) for split, path in tables.items()}
         # Left to itself it writes no file at all for a split without rows, and can't load that.
         n_files = {split: None if len(rows) else 1 for split, rows in splits.items()}
@@ -30,20 +31,3 @@ def _load(path: Path, split: str, scratch: Path) -> Any:
     if pyarrow.parquet.read_metadata(path).num_rows == 0:  # the reader below refuses it
         return Dataset(pyarrow.parquet.read_table(path))
     return Dataset.from_parquet(str(path), cache_dir=str(scratch / split), split=split)
-
-
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    from datasets.utils import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    had_bars = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if had_bars:
-            enable_progress_bars()

@@ -5,7 +5,6 @@ import re
 TYPES = ("what", "how", "why", "when", "where", "who", "which", "yes-no", "request", "other")
 """What a question asks for."""
 
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _HEAD = re.compile(r"[^\W\d_]+")
 _BEFORE = frozenset(
     (
