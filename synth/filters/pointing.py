@@ -14,7 +14,7 @@ _TEXT = (
     r"|table|figure|list|example|information|content|sentence|author|writer|source|material)s?"
 )
 _POINTING = r"(?:(?:above|given|following|provided|preceding|previous|accompanying)\s+)"
-_SAID = r"(?:stated|described|mentioned|explained|shown|noted|given|discussed)"
+_SAID = r"(?:stated|described|mentioned|explained|shown|noted|given|discussed|listed)"
 _TEXT_DE = (
     r"(?:texte?s?|textes|abschnitte?s?|passagen?|auszuge?s?|auszug|dokumente?s?|artikels?|absatz(?:es)?"
     r"|tabelle|autors?|autorin|kapitels?)"
@@ -25,70 +25,64 @@ _TEXT_ES = (
 )
 _TEXT_IT = r"(?:testo|brano|passaggio|estratto|paragrafo|sezione|documento|articolo|tabella|autore)"
 
-POINTS_AT_TEXT = any_of(
-    # "the passage above", "the given text", "this excerpt"
-    rf"\b(?:the|this|that|these|those)\s+{_POINTING}{_TEXT}\b",
-    rf"\bthe\s+(?:\w+\s+)?(?:{_TEXT}|answers?|questions?)\s+(?:above|below|provided|given)\b",
-    rf"\b(?:in|from|by|of|to|on|does|do|is|did|with|under)\s+this\s+{_TEXT}\b",
-    rf"\bthis\s+{_TEXT}\b",
-    rf"\b(?:according to|based (?:up)?on|as {_SAID} (?:in|by)|{_SAID} in)\s+the\s+{_TEXT}\b",
-    r"\b(?:the|this)\s+(?:passage|excerpt|snippet|extract)\b",
-    rf"\b(?:in|from)\s+the\s+(?:text|{_TEXT}\s+(?:above|below))\b",
-    r"\b(?:does|do|did|is|are|was|has|by|what)\s+the\s+(?:text|author|writer|article|passage)\b"
-    r"(?!\s+(?:area|box|colou?r|column|editor|field|file|message|mode|number|size)s?\b)",
-    r"\bthe\s+(?:first|second|third|fourth|last|final|opening|next|previous)\s+(?:paragraph|sentence)\b",
-    r"\b(?:is|are|was|were)\s+(?:mentioned|described|discussed|listed|given|shown)\s+(?:here|above|below)\b",
-    # German
-    rf"\b(?:laut|gemäß|nach|im|in|aus)\s+(?:dem|den|der|diesem|dieser|obigem|obiger|vorliegenden)?\s*(?:obigen\s+|vorliegenden\s+|gegebenen\s+)?{_TEXT_DE}(?:\s+zufolge)?\b",
-    rf"\b(?:diese[rsmn]?|obige[rsmn]?|vorliegende[rsmn]?)\s+{_TEXT_DE}\b",
-    rf"\b(?:sagt|meint|beschreibt|behandelt|zeigt|erklärt)\s+(?:der|die|das)\s+{_TEXT_DE}\b",
-    rf"\bder\s+{_TEXT_DE}\s+zufolge\b",
-    # French
-    rf"\b(?:selon|d['’]après|dans|de|sur)\s+(?:l['’]|le\s+|la\s+|ce\s+|cet\s+|cette\s+){_TEXT_FR}\b",
-    rf"\bce(?:t|tte)?\s+{_TEXT_FR}\b",
-    rf"\b(?:dit|mentionne|décrit|montre|explique)(?:-t-(?:il|elle))?\s+(?:l['’]|le\s+|la\s+){_TEXT_FR}\b",
-    rf"\b(?:le|la|l['’])\s*{_TEXT_FR}\s+(?:ci-dessus|ci-dessous|fourni|donné)e?\b",
-    rf"\bque\s+(?:dit|mentionne|décrit|montre)\s+l[ea'’]\s*{_TEXT_FR}\b",
-    # Spanish, Italian
-    rf"\b(?:según|en|de)\s+(?:el|la|este|esta|dicho)\s+{_TEXT_ES}\b",
-    rf"\b(?:secondo|nel|nella|di|in)\s+(?:il|la|lo|questo|questa|quest['’])?\s*{_TEXT_IT}\b",
-)
-"""A question that only makes sense to somebody who has the text before them."""
-
-CERTAIN = re.compile(
-    rf"\b{_POINTING}{_TEXT}\b|\b\w+\s+(?:above|below|provided|ci-dessus|ci-dessous)\b"
-    r"|\b(?:passage|excerpt|snippet|extrait|auszug|extracto)\b|\bthis\s|\baccording to the (?:text|author)\b"
-    r"|\b(?:obige|vorliegende)[rsmn]?\b|\bd['’]après le (?:texte|passage)\b|\blaut (?:dem )?text\b",
-    re.IGNORECASE,
-)
-"""Of those, what points at the text even where the text is about texts, sections or authors."""
-
-
 _BACK_DE = r"(?:oben|zuvor|vorhin|bereits|vorstehend)"
 _BACK_IT = r"(?:sopra|prima|in precedenza|precedentemente)"
 _BACK_ES = r"(?:arriba|antes|anteriormente|previamente)"
 
-REFERS_BACK = any_of(
+CERTAIN = any_of(
+    # "the passage above", "the given text", "this excerpt", "as mentioned"
+    rf"\b(?:the|this|that|these|those)\s+{_POINTING}{_TEXT}\b",
+    rf"\bthe\s+(?:\w+\s+)?(?:{_TEXT}|answers?|questions?)\s+(?:above|below|provided)\b",
+    rf"\bthis\s+{_TEXT}\b|\b(?:the|this)\s+(?:passage|excerpt|snippet)\b",
+    r"\baccording to (?:the (?:text|author)\b|(?:this|these)\s+\w+)",
     rf"\bas\s+(?:(?:was|is|were)\s+)?{_SAID}\s*(?:,|above|below|earlier|before|previously|here)",
     rf"\b{_SAID}\s+(?:above|below|earlier|previously|here|herein)\b",
     r"\bthe\s+(?:above|aforementioned|above-mentioned)\s+\w+",
-    r"\baccording to (?:this|these)\s+\w+|\b(?:laut|gemäß) diese[mnrs]?\s+\w+",
-    r"\b(?:selon|d['’]après) (?:cet?|ces|cette)\s+\w+|\b(?:según|de acuerdo con) est[aeo]s?\s+\w+",
-    r"\b(?:secondo|in base a) quest[aoei]\s+\w+|\bquest[ao] (?:ricetta|guida|pagina|lettera|storia)\b",
     r"\b(?:which|what|welche[rs]?|lequel|laquelle|cuál(?:es)?|quale|quali) (?:one )?(?:of the following|der"
     r" folgenden|des suivant|de l[oa]s siguientes|dei seguenti|delle seguenti)(?![^?]*:)",
-    r"\bobige[nrsm]?\s+\w+",
+    # German
+    rf"\bobige[nrsm]?\s+\w+|\bvorliegende[rsmn]?\s+{_TEXT_DE}\b",
+    r"\blaut (?:dem )?text\b|\b(?:laut|gemäß) diese[mnrs]?\s+\w+|\b(?:im|dem|diesem)\s+auszug\b",
     rf"\b{_BACK_DE}\s+(?:genannt|erwähnt|beschrieben|gezeigt|aufgeführt)\w*",
     r"\bwie\s+(?:schon\s+)?(?:erwähnt|beschrieben|gesagt|genannt)\b",
+    # French
+    rf"\b(?:le|la|l['’])\s*{_TEXT_FR}\s+(?:ci-dessus|ci-dessous)\b|\b(?:l['’]|cet\s+)extrait\b",
+    r"\bd['’]après le (?:texte|passage)\b|\b(?:dans|selon|de|sur)\s+(?:le|ce)\s+passage\b|\bce\s+passage\b",
+    r"\b(?:selon|d['’]après) (?:cet?|ces|cette)\s+\w+",
     r"\bcomme\s+(?:mentionné|indiqué|décrit|dit|précisé)e?s?\s*(?:,|plus haut|ci-dessus|précédemment)",
     r"\b(?:mentionné|indiqué|décrit|cité)e?s?\s+(?:plus haut|ci-dessus|ci-dessous|précédemment)\b",
+    # Spanish
+    r"\b(?:según|de acuerdo con) est[aeo]s?\s+\w+|\b(?:el|este|dicho)\s+extracto\b",
     rf"\b(?:mencionad|indicad|descrit|citad|señalad)[oa]s?\s+(?:más\s+)?{_BACK_ES}\b",
     r"\bcomo se (?:menciona|indica|describe|señala|ha (?:dicho|mencionado|indicado))\s*(?:,|arriba|antes)",
     r"\b(?:fragmento|texto|pasaje|párrafo|extracto)\s+(?:anterior|proporcionado|dado|siguiente)\b",
+    # Italian
+    r"\b(?:secondo|in base a) quest[aoei]\s+\w+|\bquest[ao] (?:ricetta|guida|pagina|lettera|storia)\b",
     rf"\bcome\s+(?:indicato|detto|menzionato|descritto|riportato|accennato)\s*(?:,|{_BACK_IT})",
     rf"\b(?:indicat|dett|menzionat|descritt|riportat|citat)[oaie]\s+{_BACK_IT}\b|\bdi cui sopra\b",
 )
-"""What points at something that was said before the question."""
+"""What points at the text, or back to what was said, whatever the text is about."""
+
+LIKELY = any_of(
+    rf"\bthe\s+(?:\w+\s+)?(?:{_TEXT}|answers?|questions?)\s+given\b",
+    rf"\b(?:according to|based (?:up)?on|as {_SAID} (?:in|by)|{_SAID} in)\s+the\s+{_TEXT}\b",
+    r"\b(?:the|this)\s+extract\b|\b(?:in|from)\s+the\s+text\b",
+    r"\b(?:does|do|did|is|are|was|has|by|what)\s+the\s+(?:text|author|writer|article)\b"
+    r"(?!\s+(?:area|box|colou?r|column|editor|field|file|message|mode|number|size)s?\b)",
+    r"\bthe\s+(?:first|second|third|fourth|last|final|opening|next|previous)\s+(?:paragraph|sentence)\b",
+    # German
+    rf"\b(?:laut|gemäß|nach|im|in|aus)\s+(?:dem\s+|den\s+|der\s+|diesem\s+|dieser\s+)?(?:gegebenen\s+)?{_TEXT_DE}\b",
+    rf"\bdiese[rsmn]?\s+{_TEXT_DE}\b|\bder\s+{_TEXT_DE}\s+zufolge\b",
+    rf"\b(?:sagt|meint|beschreibt|behandelt|zeigt|erklärt)\s+(?:der|die|das)\s+{_TEXT_DE}\b",
+    # French
+    rf"\b(?:selon|d['’]après|dans|de|sur)\s+(?:l['’]|le\s+|la\s+){_TEXT_FR}\b|\bce(?:t|tte)?\s+{_TEXT_FR}\b",
+    rf"\b(?:dit|mentionne|décrit|montre|explique)(?:-t-(?:il|elle))?\s+(?:l['’]|le\s+|la\s+){_TEXT_FR}\b",
+    rf"\b(?:le|la|l['’])\s*{_TEXT_FR}\s+(?:fourni|donné)e?\b",
+    # Spanish, Italian
+    rf"\b(?:según|en|de)\s+(?:el|la|este|esta|dicho)\s+{_TEXT_ES}\b",
+    rf"\b(?:secondo|nel|nella|di|in)\s+(?:il|la|lo|questo|questa|quest['’])?\s*{_TEXT_IT}\b",
+)
+"""What does so unless the text itself is about texts, sections or authors."""
 
 POINTING = re.compile(
     r"\A\W*(?:[\w'-]+\s+){0,4}?(?:this|these)\s+(?P<noun>\w+)"
@@ -112,11 +106,9 @@ def needs_text(question: str, text: str) -> bool:
     Where the text itself is about authors, sections or documents, only what can mean nothing else
     counts.
     """
-    if REFERS_BACK.search(question) or _points_at_nothing(question):
+    if CERTAIN.search(question) or _points_at_nothing(question):
         return True
-    for found in POINTS_AT_TEXT.finditer(question):
-        if CERTAIN.search(found[0]):
-            return True
+    for found in LIKELY.finditer(question):
         nouns = [word for word in words_of(found[0]) if len(word) > 3 and word not in ASKING]
         if not nouns or nouns[-1] not in text.casefold():
             return True
