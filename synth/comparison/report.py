@@ -13,7 +13,9 @@ import vl_convert
 from synth.charts import embedded, vega
 from synth.comparison.standings import SPEED, Comparison, Standing
 from synth.io import read_text
-from synth.rows import CHUNKS, DOCUMENTS, PAIRS, read_rows
+from synth.records import Chunk
+from synth.rows import DOCUMENTS, PAIRS, read_chunks, read_rows
+from synth.texts import Texts
 
 N_PASSAGES = 6
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -83,9 +85,10 @@ def choose_passages(
     if not jobs:
         return
     first, chooser = jobs[0], random.Random(seed)  # noqa: S311  (a choice to look at)
-    by_document: dict[str, list[dict[str, Any]]] = {}
+    texts = Texts(first.folder)
+    by_document: dict[str, list[Chunk]] = {}
     for chunk in first.chunks:
-        by_document.setdefault(chunk["doc_id"], []).append(chunk)
+        by_document.setdefault(chunk.doc_id, []).append(chunk)
     documents = sorted(by_document)
     chooser.shuffle(documents)
     for turn in range(N_PASSAGES):
@@ -93,10 +96,10 @@ def choose_passages(
         if not left:
             continue
         chunk = left.pop(chooser.randrange(len(left)))
-        middle = (chunk["start"] + chunk["end"]) // 2
-        pairs = [(job.name, job.pairs_at(chunk["doc_id"], middle)) for job in jobs]
-        source = f"{first.paths.get(chunk['doc_id'], '')}, {chunk['start']:,} to {chunk['end']:,}"
-        yield Passage(source, read_text(first.folder / chunk["path"]), pairs)
+        middle = (chunk.start + chunk.end) // 2
+        pairs = [(job.name, job.pairs_at(chunk.doc_id, middle)) for job in jobs]
+        source = f"{first.paths.get(chunk.doc_id, '')}, {chunk.start:,} to {chunk.end:,}"
+        yield Passage(source, texts.read(chunk), pairs)
 
 
 class _Job:
@@ -105,7 +108,7 @@ class _Job:
     def __init__(self, standing: Standing, folder: Path) -> None:
         self.name = f"#{standing.entry.number} {standing.entry.name}"
         self.folder = folder
-        self.chunks = list(read_rows(folder / CHUNKS))
+        self.chunks = list(read_chunks(folder))
         self.paths = {row["id"]: Path(row["path"]).name for row in read_rows(folder / DOCUMENTS)}
         self._pairs: dict[str, list[dict[str, str]]] = {}
         for row in read_rows(folder / PAIRS):
@@ -116,8 +119,8 @@ class _Job:
         return [
             pair
             for chunk in self.chunks
-            if chunk["doc_id"] == doc_id and chunk["start"] <= position < chunk["end"]
-            for pair in self._pairs.get(chunk["id"], [])
+            if chunk.doc_id == doc_id and chunk.start <= position < chunk.end
+            for pair in self._pairs.get(chunk.id, [])
         ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from synth.comparison.standings import Entry
 from synth.comparison.statistics import compare
 from synth.measure import RATIOS, metrics_of
+from synth.texts import text_path
 
 
 def make_entry(number, settings, n_good, n_asked=20.0, documents=None, speed=100.0, length=0):
@@ -57,7 +58,7 @@ def make_folders(tmp_path):
             half = len(text) // 2
             chunks = [
                 {"id": f"c{n}", "doc_id": "d", "start": n * half, "end": (n + 1) * half}
-                | {"n_tokens": 9, "path": f"{n}.txt"}
+                | {"n_tokens": 9}
                 for n in range(2)
             ]
             pairs = [
@@ -65,13 +66,13 @@ def make_folders(tmp_path):
                 | {"question": f"Q{n} of {name}?", "answer": "<i>A</i>"}
                 for n in range(2)
             ]
-            documents = [{"id": "d", "path": "/x/moon.txt", "text_path": "t.txt"}]
+            documents = [{"id": "d", "path": "/x/moon.txt", "text_path": text_path("d")}]
             files = {"chunks": chunks, "pairs": pairs, "documents": documents}
             for file, rows in files.items():
                 lines = "".join(json.dumps(row) + "\n" for row in rows)
                 (folder / f"{file}.jsonl").write_text(lines)
-            for n in range(2):
-                (folder / f"{n}.txt").write_text(text[n * half : (n + 1) * half])
+            (folder / text_path("d")).parent.mkdir(parents=True)
+            (folder / text_path("d")).write_text(text)
         return folders
 
     return make
