@@ -96,6 +96,7 @@ def test_all_problems_are_told_at_once():
             "qa.kind=cot: synthetic-data-kit asks for the",
         ),
         ([*TOOL, "qa.chunks=2"], "qa.kind=qa: synthetic-data-kit asks for the question and answer"),
+        ([*TOOL, "chunk.files=false"], "synthetic-data-kit reads the chunks from their files"),
         ([*TOOL, "model=qwen4b"], "synthetic-data-kit can't send them"),
         ([*TOOL, "steps=[serve,ingest,chunk,generate]"], "needs 'serve' and 'config'"),
     ],

@@ -231,6 +231,8 @@ def _tool_problems(config: Config) -> Iterator[str]:
             f"qa.kind={config.qa.kind}: synthetic-data-kit asks for the question and answer of one "
             "chunk only; choose qa=qa, or qa.engine=synth"
         )
+    if not config.chunk.files:
+        yield "chunk.files=false: synthetic-data-kit reads the chunks from their files"
     if config.model.chat_template_kwargs:
         yield (
             "model.chat_template_kwargs: synthetic-data-kit can't send them; take each out "
