@@ -159,8 +159,11 @@ class Intake:
         order, scratch = self._order, self._order.folder / SCRATCH
         shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
         if _is_little(order):
-            for task in tasks:
-                yield from task(scratch)
+            try:
+                for task in tasks:
+                    yield from task(scratch)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
             return
         n_processes = order.ingest.processes or min(os.cpu_count() or 1, _MOST_PROCESSES)
         limits = Limits(order.ingest.timeout_s, order.ingest.max_memory_gib)
