@@ -19,6 +19,7 @@ _TOLD = {
     "quality/accepted_frac": "pairs without a fault, of those that were asked for",
     "quality/kept_frac": "pairs that are kept, of those that were written",
     "quality/covered_chars_frac": "the documents' characters in chunks with a kept pair",
+    "quality/good_chars_frac": "… in chunks with a pair without a fault",
     "quality/good_support_mean": "how much of a good answer stands in its chunk",
     "quality/place_mean": "where in their documents kept pairs are; 0.5 is no bias",
     "quality/score_mean": "the judge's scores, 1 to 10",

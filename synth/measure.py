@@ -13,6 +13,7 @@ from typing import Any
 from synth.config.curation import FAULTS_OF_FORM
 from synth.filters import count_words, is_question
 from synth.io import write_jsonl
+from synth.records import Chunk
 from synth.rows import (
     DOCUMENTS,
     FAILURES,
@@ -39,6 +40,7 @@ RATIOS: Mapping[str, tuple[str, str]] = {
     "quality/good_support_mean": ("good_support", "n_good"),
     "quality/covered_chunks_frac": ("n_covered", "n_chunks"),
     "quality/covered_chars_frac": ("covered_chars", "chars"),
+    "quality/good_chars_frac": ("good_chars", "chars"),
     "quality/place_mean": ("place", "n_kept"),
     "quality/question_frac": ("n_questions", "n_pairs"),
     "quality/question_words": ("question_words", "n_pairs"),
@@ -57,9 +59,7 @@ RATIOS: Mapping[str, tuple[str, str]] = {
 OVERALL = "quality/overall"
 
 MEANS: Mapping[str, Sequence[str]] = {
-    OVERALL: (
-        *("quality/accepted_frac", "quality/covered_chars_frac", "quality/good_support_mean"),
-    ),
+    OVERALL: (*("quality/accepted_frac", "quality/good_chars_frac", "quality/good_support_mean"),),
 }
 """Metrics that are geometric means of ratios."""
 
@@ -142,8 +142,7 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
     requests_of = ByChunk(read_rows(folder / REQUESTS))
     failures = read_rows(folder / FAILURES)
     failures_of = ByChunk((row for row in failures if row["stage"] == "generate"), "id")
-    extent, covered = Extent(), Extent()
-    also_covered = set[str]()
+    extent, covered, good = Extent(), _Covered(), _Covered()
     for chunk in read_chunks(folder):
         sums = {**dict.fromkeys(_COLUMNS, 0.0), "n_chunks": 1, "n_asked": num_pairs}
         sums["n_failed"] = len(failures_of.take(chunk.id))
@@ -152,14 +151,34 @@ def measure(folder: Path, num_pairs: int) -> Iterator[Row]:
         place = (chunk.start + chunk.end) / 2 / (lengths.get(chunk.doc_id) or 1)
         for pair in pairs_of.take(chunk.id):
             _add_pair(sums, pair, place)
-            if pair.get("kept"):
-                also_covered.update(pair.get("chunk_ids", ())[1:])
+            covered.note(pair, is_counted=pair.get("kept", False))
+            good.note(pair, is_counted="kept" in pair and _passed(pair)[-1])
         # What was lost is asked for again; and requests of other tools are not seen.
         sums["n_returned"] = max(min(sums["n_returned"], num_pairs), sums["n_pairs"])
-        is_covered = sums["n_kept"] > 0 or chunk.id in also_covered
-        sums["n_covered"], sums["chars"] = float(is_covered), extent.add(chunk)
-        sums["covered_chars"] = covered.add(chunk) if is_covered else 0
+        sums["chars"] = extent.add(chunk)
+        sums["n_covered"], sums["covered_chars"] = covered.add(chunk)
+        _, sums["good_chars"] = good.add(chunk)
         yield {"chunk_id": chunk.id, **{name: getattr(chunk, name) for name in _PLACE}, **sums}
+
+
+class _Covered:
+    """Chunks that pairs of some kind are about, alone or with others."""
+
+    def __init__(self) -> None:
+        self._ids = set[str]()
+        self._extent = Extent()
+
+    def note(self, pair: Mapping[str, Any], *, is_counted: bool) -> None:
+        """Take a pair."""
+        if is_counted:
+            self._ids.update(pair.get("chunk_ids") or (pair["chunk_id"],))
+
+    def add(self, chunk: Chunk) -> tuple[float, int]:
+        """Return whether the next chunk is covered, by the pairs so far, and how much that adds."""
+        if chunk.id not in self._ids:
+            return 0.0, 0
+        self._ids.remove(chunk.id)
+        return 1.0, self._extent.add(chunk)
 
 
 def _add_request(row: dict[str, float], request: Mapping[str, Any]) -> None:

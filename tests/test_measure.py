@@ -146,6 +146,18 @@ def test_pair_of_several_chunks_covers_all_of_them(run):
     assert [row["covered_chars"] for row in rows] == [row["chars"] for row in rows[:2]] + [0]
 
 
+def test_what_is_kept_in_spite_of_its_faults_decides_nothing(run):
+    good = ("c0", "How long?", "27 days", verdict())
+    columns = [verdict(kept, ["cut_off"]) for kept in (False, True)]
+    strict, lenient = (
+        measure_run(run(good, ("c2", "How far?", "384", one)), 2, is_curated=True)
+        for one in columns
+    )
+    assert strict[OVERALL] == lenient[OVERALL] > 0
+    name = "quality/covered_chars_frac"
+    assert strict[name] < lenient[name]
+
+
 def test_run_without_pairs_has_no_ratio_of_them(run):
     metrics = measure_run(run(), 5, is_curated=True)
     assert "quality/unique_frac" not in metrics
