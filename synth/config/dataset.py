@@ -13,7 +13,7 @@ class IngestConfig:
     text_column: str | None = setting(
         "column of CSV, JSONL and Parquet files that holds the text; null = text, content, …",
         accepts=lambda value: value is None or is_text(value),
-        expected="a column's name, or null",
+        expected="a column's name",
     )
     ocr: str = setting(
         "auto = read scanned pages where tesseract is installed; never = report them",

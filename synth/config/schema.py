@@ -134,7 +134,7 @@ class TrackingConfig:
         "MLflow experiment that collects the runs", accepts=is_text, expected="a name"
     )
     traces: int = setting(
-        "how many calls of a run are kept as traces: prompt, reply, tokens, times; 0 = none",
+        "how many chunks, at most, have their calls kept as traces: prompt, reply, tokens, times; 0 = none",
         least=0,
     )
 
