@@ -2,6 +2,7 @@
 
 SynthError (a RuntimeError)
 ├─ ConfigError        the configuration can't be run; raised before anything starts (a ValueError)
+│   └─ InUse              another process is at work on the run or the sweep
 ├─ IngestError        a document can't be read
 ├─ TaskError          a task gave no more results
 │   ├─ TaskDied           its process died of it, or ran out of memory
@@ -19,6 +20,7 @@ SynthError (a RuntimeError)
 ├─ ToolError          an external tool gave nothing for a chunk
 ├─ BudgetExceeded     too many items failed for the run to go on
 ├─ ExportError        a dataset can't be written or pushed
+├─ ClusterError       the cluster does not take a job, or has ended it before its time
 ├─ StoreError         the store of replies can't be read or written
 └─ TrackingError      the tracker can't be reached or refused a call
 
@@ -39,6 +41,14 @@ class ConfigError(SynthError, ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class InUse(ConfigError):  # noqa: N818
+    """Another process is at work on the run or the sweep."""
+
+
+class ClusterError(SynthError):
+    """The cluster does not take a job, or has ended it before its time."""
 
 
 class IngestError(SynthError):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from synth.config import Config
 from synth.connection import Connection, open_judge
@@ -21,7 +22,7 @@ from synth.generate import Lane
 from synth.harvest import Asking
 from synth.inputs import Inputs
 from synth.loop import run_async
-from synth.models import Model, cache_dir, resolve_model
+from synth.models import Model, cache_dir, download, resolve_model
 from synth.place import Place, describe
 from synth.qa import Kind, describe_shortage
 from synth.record import Summary, hold, read_record
@@ -60,8 +61,16 @@ class Surroundings:
 class Preparation:
     """The checks of jobs before anything is started; what equals for many is done once."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, elsewhere: bool = False) -> None:
+        """Check for the machine of ``session``.
+
+        Args:
+            elsewhere: other machines will run the jobs and start their servers; what they need
+                from the network is fetched here.
+        """
         self._session = session
+        self._elsewhere = elsewhere
+        self._sources: dict[tuple[str, ...], list[Location]] = {}
         self._models: dict[str, Model] = {}
         self._servings: dict[str, Serving] = {}
 
@@ -74,7 +83,7 @@ class Preparation:
         Raises:
             ConfigError: with what can't be run.
         """
-        sources = find_documents(config.docs_list) if "ingest" in config.steps else []
+        sources = self._find(config.docs_list) if "ingest" in config.steps else []
         Kind(config.qa)  # a bad template or schema is found before anything starts
         aids = prepare_curation(config)
         check_templates(config)
@@ -86,14 +95,21 @@ class Preparation:
             serving, config = plan, plan.config
         return Job(config, sources, tool, model, serving, aids)
 
+    def _find(self, docs: Sequence[str]) -> list[Location]:
+        if (key := tuple(docs)) not in self._sources:
+            self._sources[key] = find_documents(docs)
+        return self._sources[key]
+
     def _resolve(self, config: Config) -> Model:
         key = repr(config.model)
         if key not in self._models:
             self._models[key] = resolve_model(config.model)
+            if self._elsewhere and _is_served(config):
+                download(self._models[key])
         return self._models[key]
 
     def _plan(self, config: Config, model: Model) -> Serving | None:
-        if config.server.kind == "external" or "serve" not in config.steps:
+        if self._elsewhere or not _is_served(config):
             return None
         key = repr((config.model, config.memory, config.server))
         if key not in self._servings:
@@ -122,7 +138,7 @@ class Job:
         """Run it in ``folder``; go on where an earlier attempt has ended there.
 
         Raises:
-            ConfigError: if another process is at work there.
+            InUse: if another process is at work there.
             SynthError: what ended the run; ``run.json`` and the tracker say so, too. A tracker
                 that fails does not end it, but stands in the summary.
         """
@@ -270,7 +286,7 @@ def resume_job(config: Config, folder: Path, session: Session, overrides: Sequen
 
 async def refuse(
     config: Config, folder: Path, around: Surroundings, place: Place, error: ConfigError
-) -> None:
+) -> NoReturn:
     """Record a job of a sweep that can't be run, and raise ``error``."""
     summary = Summary.begin(folder)
     info = describe(config, summary, place)
@@ -278,6 +294,10 @@ async def refuse(
         with summary.recorded():
             summary.mlflow_run_id = await tracker.run_id()
             raise error
+
+
+def _is_served(config: Config) -> bool:
+    return config.server.kind == "managed" and "serve" in config.steps
 
 
 async def _note_run_id(summary: Summary, tracker: Tracker) -> None:

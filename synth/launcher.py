@@ -28,7 +28,7 @@ from hydra.core.utils import (
 )
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from synth.config import Config, open_door
 from synth.errors import REPORTED, ConfigError, SynthError
@@ -40,6 +40,7 @@ from synth.server.lease import Session
 from synth.sweep.book import NAME, Book, read_book
 from synth.sweep.plan import Request
 from synth.sweep.runner import Ready, groups
+from synth.sweep.slurm import check_slurm
 from synth.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -76,11 +77,12 @@ def register_launchers() -> None:
     plugins = Plugins.instance()
     package = sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
     package.synth = sys.modules[_PLUGIN] = sys.modules[__name__]  # type: ignore[attr-defined]
-    for launcher in (SideBySide, InWorkers):
+    for launcher in (SideBySide, InWorkers, OnSlurm):
         launcher.__module__ = _PLUGIN
         plugins.register(launcher)
-    # The option that hydra-joblib-launcher brings; ours, of the same name, is a file.
-    ConfigStore.instance().repo["hydra"]["launcher"].pop("joblib.yaml", None)
+    # Options that Hydra and its plugins bring; ours, of the same names, are files.
+    for name in ("basic.yaml", "joblib.yaml"):
+        ConfigStore.instance().repo["hydra"]["launcher"].pop(name, None)
 
 
 class SideBySide(Launcher):
@@ -89,6 +91,7 @@ class SideBySide(Launcher):
     def __init__(self, n_jobs: int) -> None:
         """Run at most ``n_jobs`` jobs at a time."""
         self._n_jobs = int(n_jobs)
+        self._cluster: dict[str, Any] | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -117,7 +120,8 @@ class SideBySide(Launcher):
         requests = [_request_of(*job) for job in zip(numbers, returns, strict=True)]
         self._configure_log(folder)
         if not _open:
-            _open.append(Sweep(Book(folder, self._n_jobs), Session.from_environment()))
+            book = Book(folder, self._n_jobs, cluster=self._cluster)
+            _open.append(Sweep(book, Session.from_environment()))
         (sweep,) = _open
         sweep.add(requests, list(self._config.hydra.overrides.task))
         ready = sweep.prepare(requests)
@@ -158,6 +162,27 @@ class SideBySide(Launcher):
             self._config.hydra.runtime.output_dir = str(folder)
         HydraConfig.instance().set_config(self._config)
         configure_log(self._config.hydra.job_logging, self._config.hydra.verbose)
+
+
+class OnSlurm(SideBySide):
+    """Runs the jobs on nodes of a cluster; those of a node that want the same server share it."""
+
+    def __init__(self, n_jobs: int, **cluster: Any) -> None:
+        """Run jobs on nodes.
+
+        Args:
+            n_jobs: most jobs of a node at a time.
+            cluster: what is asked for, as in ``conf/hydra/launcher/slurm.yaml``.
+        """
+        super().__init__(n_jobs)
+        self._cluster = OmegaConf.to_container(OmegaConf.create(cluster))  # type: ignore[assignment]
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs; otherwise as :meth:`SideBySide.launch`."""
+        check_slurm()
+        return super().launch(job_overrides, initial_job_idx)
 
 
 class InWorkers(SideBySide):

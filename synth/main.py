@@ -7,11 +7,9 @@ Exit codes: 0 done, 1 failed (with one message, and no traceback unless it is a 
 import errno
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import hydra
 import yaml
@@ -25,6 +23,7 @@ from synth.config.describe import describe
 from synth.config.files import conf_dir, option_names
 from synth.config.overrides import CommandLine, read_command_line
 from synth.errors import REPORTED, ConfigError, SynthError
+from synth.process import end_on_sigterm
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ def _run_in_session() -> None:
     from synth.server import lease
 
     register_launchers()
-    signal.signal(signal.SIGTERM, _terminate)
+    end_on_sigterm()
     with lease.open_session() as session, sweeping():
         os.environ.update(session.environment)
         _app()
@@ -113,7 +112,7 @@ def _resume(line: CommandLine) -> int:
     assert line.resume is not None
     if more := [text for text in line.overrides if not _may_stand_beside_resume(text)]:
         raise ConfigError([f"resume= goes on with what was configured; leave out {' '.join(more)}"])
-    signal.signal(signal.SIGTERM, _terminate)
+    end_on_sigterm()
     with lease.open_session() as session:
         return 0 if resume(Path(line.resume), session) else 1
 
@@ -151,12 +150,6 @@ def _report(error: Exception) -> None:
     """Log a job's failure when it happens, once."""
     log.error("%s", _message_of(error))
     error.add_note(REPORTED)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del frame
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
 
 
 def _complain(error: Exception) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 _GUARD = "trap '' TERM INT HUP; read -r _; kill -KILL 0"
 
@@ -29,6 +30,17 @@ def end_with(pid: int) -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def end_on_sigterm() -> None:
+    """Have SIGTERM raise :class:`SystemExit` with code 143, once: what is open is closed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 class ProcessGroup:

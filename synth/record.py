@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from synth.errors import ConfigError, TrackingError
+from synth.errors import InUse, TrackingError
 from synth.io import read_json, write_json
 from synth.ledger import REPORT, Outcome
 from synth.progress import tell
@@ -108,15 +108,24 @@ def hold(folder: Path) -> FileLock:
     """Return a lock that one process at a time has on a run or a sweep; it ends with the process.
 
     Raises:
-        ConfigError: if another process has it.
+        InUse: if another process has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise ConfigError([f"{folder}: another process is still at work there"]) from error
+        raise InUse([f"{folder}: another process is still at work there"]) from error
     return lock
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process has the lock of :func:`hold`."""
+    try:
+        hold(folder).release()
+    except InUse:
+        return True
+    return False
 
 
 def describe_error(error: Exception) -> str:

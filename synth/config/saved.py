@@ -42,12 +42,18 @@ def saved_cwd(folder: Path) -> Path:
     return Path(_load(folder, "hydra.yaml").hydra.runtime.cwd)
 
 
-def configure_saved_log(folder: Path, log_folder: Path) -> None:
-    """Log as the run in ``folder`` has, to ``log_folder``."""
+def configure_saved_log(folder: Path, log_folder: Path | None) -> None:
+    """Log as the run in ``folder`` has, to ``log_folder``; None: to no file."""
     setup_globals()
     node = _load(folder, "hydra.yaml")
     node.hydra.runtime.output_dir = str(log_folder)
-    configure_log(node.hydra.job_logging, node.hydra.verbose)
+    logging = node.hydra.job_logging
+    if log_folder is None:
+        files = {name for name, one in logging.handlers.items() if "filename" in one}
+        logging.root.handlers = [name for name in logging.root.handlers if name not in files]
+        for name in files:
+            del logging.handlers[name]
+    configure_log(logging, node.hydra.verbose)
 
 
 def _load(folder: Path, name: str) -> DictConfig:

@@ -13,6 +13,8 @@ from synth.io import read_json, write_json
 from synth.place import Place
 
 NAME = "sweep.json"
+DONE = ("FINISHED", "FAILED")
+"""How a job ends that is not to be run again by those who are at work on the sweep."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Entry:
     overrides: Sequence[str]
     settings: Mapping[str, Any]
     """What varies, by key."""
+    server: str = ""
+    """The same for jobs that can share a server."""
 
 
 @dataclass
@@ -43,6 +47,10 @@ class Book:
     status: str = "RUNNING"
     seconds: float = 0.0
     """How long its attempts have taken."""
+    cluster: Mapping[str, Any] | None = None
+    """How to ask a cluster for nodes; None: the jobs are run on this machine."""
+    allocation: str | None = None
+    """The cluster's name for what it was asked for last."""
 
     @property
     def going_on(self) -> str:
@@ -71,6 +79,8 @@ class Book:
             "key": self.key,
             "mlflow_run_id": self.mlflow_run_id,
             "seconds": round(self.seconds, 1),
+            "cluster": self.cluster,
+            "allocation": self.allocation,
             "jobs": [asdict(self.jobs[number]) for number in sorted(self.jobs)],
         }
         write_json(self.folder / NAME, about)

@@ -1,6 +1,7 @@
 """What varies in a sweep, and the order of its jobs; pure."""
 
 import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,16 @@ def ranks(configs: Mapping[int, Config]) -> dict[int, int]:
     keys = {number: repr(_beginning(config)) for number, config in sorted(configs.items())}
     order = list(dict.fromkeys(keys.values()))
     return {number: order.index(key) for number, key in keys.items()}
+
+
+def server_key(config: Config) -> str:
+    """Return the same text for jobs that can share a server, on whatever machine."""
+    values = {
+        key: value
+        for key, value in flatten(config).items()
+        if key.startswith(("model.", "memory.", "server."))
+    }
+    return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:12]
 
 
 def check_sweep(requests: Sequence[Request]) -> None:

@@ -13,6 +13,7 @@ from synth.server.lease import Session
 from synth.settle import settle
 from synth.sweep.book import NAME, Book, read_book
 from synth.sweep.plan import Request
+from synth.sweep.slurm import check_slurm
 from synth.sweep.sweep import Sweep
 
 
@@ -48,6 +49,8 @@ def _resume_run(folder: Path, session: Session) -> None:
 
 
 def _resume_sweep(book: Book, session: Session) -> bool:
+    if book.cluster is not None:
+        check_slurm()
     with Sweep(book, session) as sweep:
         configs = [open_saved(book.folder / entry.folder) for entry in book.jobs.values()]
         any_folder = book.folder / next(iter(book.jobs.values())).folder

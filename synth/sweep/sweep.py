@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from synth.config import flatten
-from synth.errors import ConfigError, TrackingError
+from synth.errors import ConfigError, InUse, TrackingError
+from synth.job import Preparation
 from synth.loop import run_async
 from synth.progress import tell
 from synth.record import hold, read_record, versions
@@ -19,8 +20,9 @@ from synth.server.lease import Session
 from synth.settle import settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
-from synth.sweep.plan import Request, check_sweep, ranks, settings_of, varying
-from synth.sweep.runner import Ready, Result, Runner, prepare
+from synth.sweep.cluster import run_on_cluster
+from synth.sweep.plan import Request, check_sweep, ranks, server_key, settings_of, varying
+from synth.sweep.runner import Ready, Result, Runner, groups, prepare_all
 from synth.tracking import Tracker, Worker, new_tracker
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class Sweep:
                 rank=rank_of[request.number],
                 overrides=list(request.overrides),
                 settings=settings_of(request.config, overrides),
+                server=server_key(request.config),
             )
         self._book.write()
         self._requests |= {request.number: request for request in requests}
@@ -109,12 +112,27 @@ class Sweep:
         Raises:
             ConfigError: if none of them can be run.
         """
-        ready = prepare(requests, self._session)
+        elsewhere = self._book.cluster is not None
+        ready = prepare_all(requests, Preparation(self._session, elsewhere=elsewhere))
         if self._tracker is None:
             self._open_tracker()
         return ready
 
     def run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
+        """Run jobs; return, by number, what those of this process made or what ended them.
+
+        Raises:
+            ClusterError: if the cluster that is to run them does not.
+        """
+        if self._book.cluster is None:
+            return self.run_here(ready)
+        # Those that can't be run are recorded here; the sweep's MLflow run is in the book then.
+        results = self.run_here([one for one in ready if isinstance(one.job, ConfigError)])
+        numbers = [one.request.number for one in ready if one.request.number not in results]
+        run_on_cluster(self._book, numbers)
+        return results
+
+    def run_here(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
         """Run jobs in this process; return, by number, what they made or what ended them."""
         return run_async(lambda: self._run(ready))
 
@@ -135,8 +153,9 @@ class Sweep:
         noting = asyncio.create_task(self._note_run_id())
         try:
             assert self._tracker is not None
-            runner = Runner(self._book, self._session, self._tracker, self._worker)
-            return await runner.run(ready)
+            parent = self._tracker.known_run_id
+            runner = Runner(self._book, self._session, parent, self._worker)
+            return await runner.run(groups(ready))
         finally:
             await noting
 
@@ -152,6 +171,8 @@ class Sweep:
             place = self._book.place(request.number, self._tracker.known_run_id)
             try:
                 await settle(request.config, request.folder, place, worker=self._worker)
+            except InUse:  # a node of a cluster that was left at work
+                continue
             except (ConfigError, TrackingError) as error:
                 log.warning("#%d %s", request.number, error)
 

@@ -1,0 +1,150 @@
+"""The side of a sweep that waits: a cluster is asked for nodes until no job is left to be run.
+
+What the nodes do is in ``node``. They take jobs from the sweep's folder, so nothing here has to
+tell which of them does what, and this process may end and begin again in the meantime.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from synth.errors import ClusterError
+from synth.io import write_json
+from synth.progress import show_progress
+from synth.record import NAME, is_held, read_record
+from synth.sweep import slurm
+from synth.sweep.book import DONE, Book
+from synth.sweep.node import Shift
+
+log = logging.getLogger(__name__)
+
+FOLDER = "slurm"
+"""In the sweep's folder: what the nodes said."""
+
+_SOON_S, _LATER_S = 1.0, 20.0
+"""Between two looks at the jobs, at first and after a while."""
+
+
+def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
+    """Run jobs of a sweep on the nodes of a cluster; return when nobody is at work on them.
+
+    Nodes that were asked for earlier and are still there are waited for first. Ctrl-C gives the
+    nodes back; any other end of this process leaves them at work.
+
+    Raises:
+        ClusterError: if nodes end without having done anything.
+    """
+    watch = _Watch(book, numbers)
+    try:
+        if book.allocation is not None:
+            watch.wait(book.allocation)
+        left = [number for number in numbers if watch.status(number) != "FINISHED"]
+        while left:
+            _queue(book, left)
+            book.allocation = _submit(book, left)
+            book.write()
+            states = watch.wait(book.allocation)
+            n_before, left = len(left), watch.left()
+            if left and ("CANCELLED" in states or len(left) == n_before):
+                raise ClusterError(_describe_end(book, states))
+    except KeyboardInterrupt:
+        if book.allocation is not None:
+            log.info("slurm     giving the nodes of job %s back", book.allocation)
+            slurm.cancel(book.allocation)
+            watch.wait(book.allocation)
+        raise
+
+
+def _submit(book: Book, numbers: Sequence[int]) -> str:
+    assert book.cluster is not None
+    settings = dict(book.cluster)
+    n_nodes = min(settings.pop("array_parallelism"), len(numbers))
+    shifts = [Shift(book.folder, tuple(numbers), index, n_nodes) for index in range(n_nodes)]
+    folder = book.folder / FOLDER
+    job_id = slurm.submit(shifts, folder, settings)
+    log.info(
+        "slurm     job %s: %d jobs on %d nodes, logs in %s", job_id, len(numbers), n_nodes, folder
+    )
+    return job_id
+
+
+def _queue(book: Book, numbers: Sequence[int]) -> None:
+    """Have jobs run again that have failed before."""
+    for number in numbers:
+        folder = book.folder / book.jobs[number].folder
+        if (record := read_record(folder)).get("status") == "FAILED":
+            write_json(folder / NAME, record | {"status": "QUEUED", "error": None})
+
+
+class _Watch:
+    """What has become of some jobs of a sweep, by their records."""
+
+    def __init__(self, book: Book, numbers: Sequence[int]) -> None:
+        self._book = book
+        self._numbers = numbers
+        self._told: set[int] = set()
+
+    def status(self, number: int) -> str | None:
+        """Return how far a job is; None: it has not begun."""
+        status: str | None = read_record(self._folder(number)).get("status")
+        return status
+
+    def left(self) -> list[int]:
+        """Return the jobs that have neither finished nor failed."""
+        return [number for number in self._numbers if self.status(number) not in DONE]
+
+    def wait(self, job_id: str) -> Sequence[str]:
+        """Wait until an allocation is over and nobody is at work; return its last known states.
+
+        A node that the cluster has lost may be cut off and still at work; its jobs are its own as
+        long as it holds them.
+        """
+        states, pause_s, was_told = list[str](), _SOON_S, ""
+        with show_progress("jobs", len(self._numbers)) as bar:
+            while True:
+                now = slurm.read_states(job_id)
+                states = now or states
+                bar(self._tell())
+                said = _describe(states) if now is not None else "the controller does not answer"
+                bar.say(said)
+                if said != was_told:
+                    log.info("slurm     job %s: %s", job_id, was_told := said)
+                if now is not None and self._is_over(job_id, now):
+                    bar(self._tell())
+                    return states
+                time.sleep(pause_s)
+                pause_s = min(_LATER_S, 1.2 * pause_s)
+
+    def _is_over(self, job_id: str, states: Sequence[str]) -> bool:
+        left = self.left()
+        if not left and "PENDING" in states:
+            slurm.cancel(job_id, only_pending=True)  # the others have done its work
+        return slurm.are_over(states) and not any(is_held(self._folder(one)) for one in left)
+
+    def _tell(self) -> int:
+        """Say which jobs have ended since the last time; return how many."""
+        n_told = len(self._told)
+        for number in [one for one in self._numbers if one not in self._told]:
+            if (status := self.status(number)) in DONE:
+                self._told.add(number)
+                log.info("#%d %s", number, status.lower() if status else "")
+        return len(self._told) - n_told
+
+    def _folder(self, number: int) -> Path:
+        return self._book.folder / self._book.jobs[number].folder
+
+
+def _describe(states: Sequence[str]) -> str:
+    counts = Counter(states)
+    return ", ".join(f"{n} {state.lower()}" for state, n in sorted(counts.items())) or "over"
+
+
+def _describe_end(book: Book, states: Sequence[str]) -> str:
+    if "CANCELLED" in states:
+        return f"Slurm job {book.allocation} was cancelled"
+    return (
+        f"Slurm job {book.allocation} has ended ({_describe(states)}) and its jobs have not; what its "
+        f"nodes said is in {book.folder / FOLDER}, which all of them have to see"
+    )

@@ -1,0 +1,89 @@
+"""What a node of a cluster does for a sweep: it takes jobs that nobody has, until there are none.
+
+Who has a job is told by the lock on its folder, and how far it is by its ``run.json``: nodes need to
+share nothing but the sweep's folder. A node that is requeued does the same again.
+"""
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth.config import configure_saved_log, open_saved, saved_cwd
+from synth.job import Preparation
+from synth.loop import run_async
+from synth.process import end_on_sigterm
+from synth.record import is_held, read_record
+from synth.server import lease
+from synth.sweep.book import DONE, Book, Entry, read_book
+from synth.sweep.plan import Request
+from synth.sweep.runner import Ready, Runner, prepare
+from synth.tracking import Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The work of one node; submitit calls it there, and keeps it as it is for after a requeue."""
+
+    folder: Path
+    """Of the sweep."""
+    numbers: Sequence[int]
+    """The jobs that are to be run."""
+    index: int
+    n_nodes: int
+
+    def __call__(self) -> None:
+        """Run the jobs that no other node has."""
+        book = read_book(self.folder)
+        entries = [book.jobs[number] for number in self.numbers]
+        any_folder = self.folder / entries[0].folder
+        os.chdir(saved_cwd(any_folder))
+        configure_saved_log(any_folder, None)
+        end_on_sigterm()
+        book.n_at_once = min(book.n_at_once, -(-len(entries) // self.n_nodes))
+        first = self.index * book.n_at_once % len(entries)
+        with lease.open_session() as session:
+            preparation = Preparation(session)
+            jobs = take(book, [*entries[first:], *entries[:first]], preparation)
+            worker = Worker()
+            try:
+                parent = lambda: read_book(self.folder).mlflow_run_id
+                runner = Runner(book, session, parent, worker)
+                run_async(lambda: runner.run(jobs))
+            finally:
+                worker.close()
+
+    def checkpoint(self) -> Any:
+        """Return what is to be called when this was requeued, for submitit."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def take(
+    book: Book, entries: Sequence[Entry], preparation: Preparation
+) -> Iterator[Iterator[Ready]]:
+    """Yield jobs that nobody is at work on, by the server that they want.
+
+    A job's files are looked at when it is wanted; the servers are in the order of ``entries``.
+    """
+    for server in dict.fromkeys(entry.server for entry in entries):
+        some = (entry for entry in entries if entry.server == server)
+        free = (entry for entry in some if _is_free(book.folder / entry.folder))
+        first = next(free, None)
+        if first is not None:  # a server is started for somebody only
+            yield (_open(book, entry, preparation) for entry in itertools.chain([first], free))
+
+
+def _is_free(folder: Path) -> bool:
+    return read_record(folder).get("status") not in DONE and not is_held(folder)
+
+
+def _open(book: Book, entry: Entry, preparation: Preparation) -> Ready:
+    folder = book.folder / entry.folder
+    return prepare(Request(entry.number, entry.overrides, folder, open_saved(folder)), preparation)
