@@ -181,7 +181,7 @@ class OnSlurm(SideBySide):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; otherwise as :meth:`SideBySide.launch`."""
-        check_slurm()
+        check_slurm(self._cluster or {})
         return super().launch(job_overrides, initial_job_idx)
 
 

@@ -31,6 +31,7 @@ from synth.config.overrides import read_command_line
 from synth.records import Endpoint
 from synth.server.lease import find_port
 from synth.tokens import Tokenizer
+from tests.cluster import Cluster
 
 STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1
 STUB = Path(__file__).with_name("stub_vllm.py")
@@ -228,6 +229,16 @@ def offspring(tmp_path, monkeypatch) -> Callable[[], list[int]]:
         return found
 
     return find
+
+
+@pytest.fixture
+def cluster(tmp_path_factory, monkeypatch) -> Iterator[Cluster]:
+    """A Slurm of two nodes; scripts/test installs it."""
+    one = Cluster(tmp_path_factory.mktemp("slurm"))
+    monkeypatch.setenv("SLURM_CONF", str(one.conf))
+    one.start()
+    yield one
+    one.stop()
 
 
 @pytest.fixture

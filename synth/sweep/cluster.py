@@ -59,11 +59,10 @@ def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
 
 def _submit(book: Book, numbers: Sequence[int]) -> str:
     assert book.cluster is not None
-    settings = dict(book.cluster)
-    n_nodes = min(settings.pop("array_parallelism"), len(numbers))
+    n_nodes = min(book.cluster["array_parallelism"], len(numbers))
     shifts = [Shift(book.folder, tuple(numbers), index, n_nodes) for index in range(n_nodes)]
     folder = book.folder / FOLDER
-    job_id = slurm.submit(shifts, folder, settings)
+    job_id = slurm.submit(shifts, folder, book.cluster)
     log.info(
         "slurm     job %s: %d jobs on %d nodes, logs in %s", job_id, len(numbers), n_nodes, folder
     )
@@ -127,9 +126,14 @@ class _Watch:
         """Say which jobs have ended since the last time; return how many."""
         n_told = len(self._told)
         for number in [one for one in self._numbers if one not in self._told]:
-            if (status := self.status(number)) in DONE:
-                self._told.add(number)
-                log.info("#%d %s", number, status.lower() if status else "")
+            record = read_record(self._folder(number))
+            if record.get("status") == "FINISHED":
+                log.info("#%d finished", number)
+            elif record.get("status") == "FAILED":
+                log.error("#%d %s", number, record["error"])
+            else:
+                continue
+            self._told.add(number)
         return len(self._told) - n_told
 
     def _folder(self, number: int) -> Path:

@@ -50,7 +50,7 @@ def _resume_run(folder: Path, session: Session) -> None:
 
 def _resume_sweep(book: Book, session: Session) -> bool:
     if book.cluster is not None:
-        check_slurm()
+        check_slurm(book.cluster)
     with Sweep(book, session) as sweep:
         configs = [open_saved(book.folder / entry.folder) for entry in book.jobs.values()]
         any_folder = book.folder / next(iter(book.jobs.values())).folder

@@ -28,8 +28,12 @@ _GENERIC = frozenset(("cpus_per_task", "gpus_per_node", "mem_gb", "name", "timeo
 _ANSWER_S = 60
 
 
-def check_slurm() -> None:
-    """Raise ConfigError unless this machine can ask a Slurm for nodes."""
+def check_slurm(settings: Mapping[str, Any]) -> None:
+    """Check that this machine can ask a Slurm for nodes, and that the settings are such.
+
+    Raises:
+        ConfigError: if it can't, or they are not.
+    """
     try:
         import submitit  # noqa: F401
     except ImportError as error:
@@ -41,6 +45,7 @@ def check_slurm() -> None:
                     f"hydra/launcher=slurm: no {program} here; start it on a login node of the cluster"
                 ]
             )
+    _make_executor(Path(), settings)
 
 
 def submit(work: Sequence[Callable[[], None]], folder: Path, settings: Mapping[str, Any]) -> str:
@@ -52,28 +57,39 @@ def submit(work: Sequence[Callable[[], None]], folder: Path, settings: Mapping[s
         settings: as in ``conf/hydra/launcher/slurm.yaml``; what is None is left to the cluster.
 
     Raises:
-        ConfigError: if there is no such setting.
         ClusterError: if Slurm refuses.
     """
+    from submitit.core.utils import FailedJobError
+
+    executor = _make_executor(folder, settings)
+    try:
+        with executor.batch():
+            jobs = [executor.submit(one) for one in work]
+    except FailedJobError as error:
+        said = str(error).strip()
+        raise ClusterError(f"Slurm refuses the job: {said}; see hydra.launcher") from error
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def _make_executor(folder: Path, settings: Mapping[str, Any]) -> Any:
     import submitit
 
     given = {name: value for name, value in settings.items() if value is not None}
+    n_nodes, n_requeues = given.pop("array_parallelism"), given.pop("max_num_timeout")
+    for name, n, least in (
+        ("array_parallelism", n_nodes, 1),
+        ("max_num_timeout", n_requeues, 0),
+    ):
+        if not isinstance(n, int) or n < least:
+            raise ConfigError([f"hydra.launcher.{name}={n}: expected {least} or more"])
     given["additional_parameters"] = {"requeue": True, **given.get("additional_parameters", {})}
-    executor = submitit.AutoExecutor(
-        folder, cluster="slurm", slurm_max_num_timeout=given.pop("max_num_timeout")
-    )
+    executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=n_requeues)
     own = {(name if name in _GENERIC else f"slurm_{name}"): value for name, value in given.items()}
     try:
         executor.update_parameters(stderr_to_stdout=True, **own)
-        with executor.batch():
-            jobs = [executor.submit(one) for one in work]
-    except (TypeError, ValueError, NameError) as error:
+    except (AssertionError, NameError, TypeError, ValueError) as error:
         raise ConfigError([f"hydra.launcher: {error}"]) from error
-    except submitit.core.utils.FailedJobError as error:
-        raise ClusterError(
-            f"Slurm refuses the job: {str(error).strip()}; see hydra.launcher"
-        ) from error
-    return str(jobs[0].job_id).partition("_")[0]
+    return executor
 
 
 def read_states(job_id: str) -> list[str] | None:
