@@ -4,8 +4,8 @@ What the nodes do is in ``node``. They take jobs from the sweep's folder, so not
 tell which of them does what, and this process may end and begin again in the meantime.
 """
 
+import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,34 +27,35 @@ _SOON_S, _LATER_S = 1.0, 20.0
 """Between two looks at the jobs, at first and after a while."""
 
 
-def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
+async def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
     """Run jobs of a sweep on the nodes of a cluster; return when nobody is at work on them.
 
-    Nodes that were asked for earlier and are still there are waited for first. Ctrl-C gives the
-    nodes back; any other end of this process leaves them at work.
+    Nodes that were asked for earlier and are still there are waited for first. They stay at work
+    when this is cancelled.
 
     Raises:
         ClusterError: if nodes end without having done anything.
     """
     watch = _Watch(book, numbers)
-    try:
-        if book.allocation is not None:
-            watch.wait(book.allocation)
-        left = [number for number in numbers if watch.status(number) != "FINISHED"]
-        while left:
-            _queue(book, left)
-            book.allocation = _submit(book, left)
-            book.write()
-            states = watch.wait(book.allocation)
-            n_before, left = len(left), watch.left()
-            if left and ("CANCELLED" in states or len(left) == n_before):
-                raise ClusterError(_describe_end(book, states))
-    except KeyboardInterrupt:
-        if book.allocation is not None:
-            log.info("slurm     giving the nodes of job %s back", book.allocation)
-            slurm.cancel(book.allocation)
-            watch.wait(book.allocation)
-        raise
+    if book.allocation is not None:
+        await watch.wait(book.allocation)
+    left = [number for number in numbers if watch.status(number) != "FINISHED"]
+    while left:
+        _queue(book, left)
+        book.allocation = await asyncio.to_thread(_submit, book, left)
+        book.write()
+        states = await watch.wait(book.allocation)
+        n_before, left = len(left), watch.left()
+        if left and ("CANCELLED" in states or len(left) == n_before):
+            raise ClusterError(_describe_end(book, states))
+
+
+async def give_back(book: Book) -> None:
+    """End what the nodes do that were asked for last, in order."""
+    if book.allocation is not None:
+        log.info("slurm     giving the nodes of job %s back", book.allocation)
+        slurm.cancel(book.allocation)
+        await _Watch(book, []).wait(book.allocation)
 
 
 def _submit(book: Book, numbers: Sequence[int]) -> str:
@@ -94,7 +95,7 @@ class _Watch:
         """Return the jobs that have neither finished nor failed."""
         return [number for number in self._numbers if self.status(number) not in DONE]
 
-    def wait(self, job_id: str) -> Sequence[str]:
+    async def wait(self, job_id: str) -> Sequence[str]:
         """Wait until an allocation is over and nobody is at work; return its last known states.
 
         A node that the cluster has lost may be cut off and still at work; its jobs are its own as
@@ -103,7 +104,7 @@ class _Watch:
         states, pause_s, was_told = list[str](), _SOON_S, ""
         with show_progress("jobs", len(self._numbers)) as bar:
             while True:
-                now = slurm.read_states(job_id)
+                now = await asyncio.to_thread(slurm.read_states, job_id)
                 states = now or states
                 bar(self._tell())
                 said = _describe(states) if now is not None else "the controller does not answer"
@@ -113,7 +114,7 @@ class _Watch:
                 if now is not None and self._is_over(job_id, now):
                     bar(self._tell())
                     return states
-                time.sleep(pause_s)
+                await asyncio.sleep(pause_s)
                 pause_s = min(_LATER_S, 1.2 * pause_s)
 
     def _is_over(self, job_id: str, states: Sequence[str]) -> bool:

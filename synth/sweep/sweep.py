@@ -20,7 +20,7 @@ from synth.server.lease import Session
 from synth.settle import settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
-from synth.sweep.cluster import run_on_cluster
+from synth.sweep.cluster import give_back, run_on_cluster
 from synth.sweep.plan import Request, check_sweep, ranks, server_key, settings_of, varying
 from synth.sweep.runner import Ready, Result, Runner, groups, prepare_all
 from synth.tracking import Tracker, Worker, new_tracker
@@ -129,7 +129,11 @@ class Sweep:
         # Those that can't be run are recorded here; the sweep's MLflow run is in the book then.
         results = self.run_here([one for one in ready if isinstance(one.job, ConfigError)])
         numbers = [one.request.number for one in ready if one.request.number not in results]
-        run_on_cluster(self._book, numbers)
+        try:
+            run_async(lambda: run_on_cluster(self._book, numbers))
+        except KeyboardInterrupt:
+            run_async(lambda: give_back(self._book))
+            raise
         return results
 
     def run_here(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
