@@ -54,7 +54,7 @@ def curate(folder, make_config):
         told = []
         curation.inspect(told.append)
         curation.compare()
-        groups = list(curation.good())
+        groups = list(curation.due())
         curation.opinions |= opinions or {}
         counts = curation.settle()
         curation.close()
@@ -115,14 +115,16 @@ def test_first_good_one_of_duplicates_is_kept(curate):
     assert [row.get("duplicate_of") for row in rows] == ["p1", None, "p1"]
 
 
-def test_only_good_pairs_are_shown_to_the_judge(curate):
+def test_only_good_pairs_are_shown_to_the_judge_and_duplicates_beside_them(curate):
     _, _, groups = curate(
-        ("c0", *WRONG), ("c1", *GOOD), ("c1", *GOOD), ("c2", "What burns?", "Oil")
+        *(("c0", *WRONG), ("c1", *GOOD), ("c1", *GOOD), ("c2", "What burns?", "Oil")),
+        *(("c2", *WRONG), ("c2", *GOOD)),
     )
     shown = [
-        (group.position, group.chunks[0].id, [pair.id for pair in group.pairs]) for group in groups
+        (group.position, group.chunks[0].id, [pair.id for pair in group.pairs], group.beside)
+        for group in groups
     ]
-    assert shown == [(1, "c1", ["p1"]), (2, "c2", ["p3"])]
+    assert shown == [(1, "c1", ["p1", "p2"], {"p2"}), (2, "c2", ["p3"], frozenset())]
 
 
 @pytest.mark.parametrize(
