@@ -134,6 +134,7 @@ class Experiment:
             merged = await asyncio.to_thread(merge, self._folder)
             figures = await asyncio.to_thread(summarise, self._folder, self._config)
         self._tracker.log_metrics(figures.metrics)
+        self.outcome.server = figures.server
         self.outcome.counts |= {"n_pairs": merged.n_pairs, "n_failures": merged.n_failures}
         await asyncio.to_thread(check_losses, self._folder, self._config)
         if left := merged.unfinished:
@@ -156,6 +157,7 @@ class Experiment:
         if self._config.shard_of is not None:
             with self._ledger.timed("curate"):
                 n_asked = await curator.consult(n_pairs, self._route)
+            del self.outcome.counts["n_kept"]  # it is for the whole run to say
             self._ledger.complete("curate", {"pairs": n_pairs, "examined": n_asked})
             return
         with self._ledger.timed("curate"):

@@ -80,7 +80,7 @@ def test_same_pairs_in_any_number_of_shards(cut, go_on):
     assert {"duplicate", "low_score", "unanswerable"} & reasons
     assert read_json(whole / "run.json")["counts"]["n_failures"] > 10
     assert any(pair["kept"] for pair in pairs)
-    judged = []
+    figures = []
     for n_shards in (1, 4, 16):
         folder = copy(cut, f"shards{n_shards}")
         shards = split(folder, n_shards)
@@ -90,8 +90,11 @@ def test_same_pairs_in_any_number_of_shards(cut, go_on):
         go_on(folder)
         assert made(folder) == made(whole)
         assert (folder / "pairs.jsonl").read_bytes() == (whole / "pairs.jsonl").read_bytes()
-        judged.append(read_json(folder / "run.json")["metrics"]["curate/n_judged"])
-    assert len(set(judged)) == 1
+        record = read_json(folder / "run.json")
+        assert record["server"]["n_shards"] == n_shards
+        names = ("generate/n_output_tokens", "curate/n_judged", "quality/overall")
+        figures.append([record["metrics"][name] for name in names])
+    assert figures[0] == figures[1] == figures[2]
 
 
 @pytest.mark.timeout(300)
@@ -109,6 +112,15 @@ def test_shard_that_was_killed_is_gone_on_with(cut, go_on, start_cli):
     go_on(first)
     go_on(folder)
     assert made(folder) == made(whole)
+
+
+def test_what_may_fail_is_a_share_of_the_whole_run(cut, go_on, serve):
+    shard = split(copy(cut, "shards"), 50)[0]
+    answers_nothing = serve("--garbage").base_url
+    save_changed(shard, [shard], {"server.api_base": answers_nothing})
+    go_on(shard)
+    counts = read_json(shard / "run.json")["counts"]
+    assert counts["n_failures"] == counts["n_chunks"] > 0
 
 
 def test_run_is_gone_on_with_without_its_shards(cut, go_on):
