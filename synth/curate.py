@@ -1,4 +1,7 @@
-"""The step of curation: what is found out about each pair, by rules and by models, and its verdict."""
+"""The step of curation: what is found out about each pair, by rules and by models, and its verdict.
+
+In a shard it is only asking the models; the run that the shard is of decides.
+"""
 
 import asyncio
 import logging
@@ -16,14 +19,13 @@ from synth.filters import agrees
 from synth.harvest import Asking
 from synth.io import JsonlWriter
 from synth.progress import show_progress
+from synth.rows import CURATE_REQUESTS, OPINIONS
 from synth.tally import Tally
 from synth.texts import Texts
 from synth.tracking import Tracker
 from synth.traffic import Route
 
 log = logging.getLogger(__name__)
-
-REQUESTS = "curate_requests.jsonl"
 
 
 @dataclass
@@ -52,13 +54,34 @@ class Curator:
             with show_progress("inspect pairs", n_pairs) as bar:
                 await _in_thread(curation.inspect, bar)
             await asyncio.to_thread(curation.compare)
-            if self._asks:
+            if self._asks and (curation.n_due or not curation.n_asked):
                 await self._examine(curation, route)
             told = await asyncio.to_thread(curation.settle)
         finally:
             curation.close()
         self._tell(told, n_pairs)
         return told["kept"]
+
+    async def consult(self, n_pairs: int, route: Route | None) -> int:
+        """Ask about the pairs of a shard that are good by themselves; return how many were.
+
+        Args:
+            n_pairs: how many there are.
+            route: as for :meth:`curate`.
+
+        Raises:
+            SynthError: what ends a run.
+        """
+        (self.folder / OPINIONS).unlink(missing_ok=True)
+        curation = Curation(self.folder, self.config, self.aids)
+        try:
+            with show_progress("inspect pairs", n_pairs) as bar:
+                await _in_thread(curation.inspect, bar)
+            await self._examine(curation, route)
+            await asyncio.to_thread(curation.set_down)
+        finally:
+            curation.close()
+        return len(curation.opinions)
 
     @property
     def _asks(self) -> bool:
@@ -67,13 +90,14 @@ class Curator:
     async def _examine(self, curation: Curation, route: Route | None) -> None:
         """Have the pairs that are good so far judged and asked about."""
         judge, closed_book = self.config.curate.judge, self.config.curate.closed_book
-        (self.folder / REQUESTS).unlink(missing_ok=True)
+        if not curation.n_asked:
+            (self.folder / CURATE_REQUESTS).unlink(missing_ok=True)
         async with AsyncExitStack() as stack:
             served = self.asking.respondent(route, self.config, "curate") if route else None
             judging = served if judge == "served" else None
             if judge == "endpoint":
                 judging = await stack.enter_async_context(self.open_judge())
-            writer = stack.enter_context(JsonlWriter(self.folder / REQUESTS))
+            writer = stack.enter_context(JsonlWriter(self.folder / CURATE_REQUESTS))
             panel = Panel(
                 config=self.config,
                 judge=judging,
@@ -87,12 +111,12 @@ class Curator:
                 agrees=agrees,
                 priority=self.asking.lane.priority,
             )
-            with show_progress("examine pairs", curation.n_good) as bar:
-                async with aclosing(examine(_each(curation.good()), panel)) as opinions:
+            with show_progress("examine pairs", n_due := curation.n_due) as bar:
+                async with aclosing(examine(_each(curation.due()), panel)) as opinions:
                     async for pair_id, opinion in opinions:
                         curation.opinions[pair_id] = opinion
                         bar(1)
-        figures = panel.tally.figures(curation.n_good) | asdict(panel.counts)
+        figures = panel.tally.figures(n_due) | asdict(panel.counts)
         figures.pop("pairs_per_s", None)
         self.tracker.log_metrics({f"curate/{name}": float(n) for name, n in figures.items()})
 

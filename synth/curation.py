@@ -4,11 +4,17 @@ Three passes over ``pairs.jsonl``. The first looks at each pair beside its chunk
 finds to a file of its own; then all pairs are compared with each other, and those without a fault
 are shown to the judge; the last one writes the verdicts. Between them less than a kilobyte a pair is kept.
 Nothing is deleted: ``kept`` says what counts, and the first two passes can be done again.
+
+A shard has not all pairs, so it has no verdicts either: models are asked there about every pair that
+is good by itself, which does not depend on what else is in the shard, and what they say stands in
+``opinions.jsonl``. The whole run takes those opinions as they are. Of a pair that is a duplicate among
+all of them it takes none: it would not have asked. What it would have asked about the others is the
+same request, since a duplicate is shown to the judge beside the other pairs of its chunk.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +23,13 @@ from synth.examination import Group, Opinion, Rubric
 from synth.filters import Evaluations, Ground, Inspector, Key, find_duplicates, read_questions
 from synth.io import read_jsonl, write_jsonl
 from synth.records import Pair
-from synth.rows import PAIRS, ByChunk, Row, read_chunks_around, read_rows
+from synth.rows import OPINIONS, PAIRS, ByChunk, Row, read_chunks_around, read_rows
 from synth.texts import Texts
 from synth.verdicts import DROP, Verdicts, read_verdicts
 
 _INSPECTED = ".inspected.jsonl"
+_OPINION = ".opinion"
+"""Column of the same; no kind of pair has one of that name."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Curation:
     """What a model has said, by the pair's id."""
     _keys: list[Key] = field(default_factory=list)
     _is_good: list[bool] = field(default_factory=list)
+    _is_asked: list[bool] = field(default_factory=list)
+    """Whether a shard has asked about it."""
     _duplicates: dict[int, tuple[int, bool]] = field(default_factory=dict)
     _ids: list[str] = field(default_factory=list)
 
@@ -78,8 +88,10 @@ class Curation:
         inspector = Inspector(self.config, self.aids.evaluations)
 
         def rows() -> Iterator[Row]:
-            for pairs, ground in self._grounds(inspector):
-                yield from (self._inspect(pair, inspector, ground) for pair in pairs)
+            for pairs, ground, asked in self._grounds(inspector):
+                for pair in pairs:
+                    yield self._inspect(pair, inspector, ground) | asked.get(pair["id"], {})
+                    self._is_asked.append(pair["id"] in asked)
                 note(len(pairs))
 
         write_jsonl(self.folder / _INSPECTED, rows())
@@ -90,22 +102,38 @@ class Curation:
         self._keys = []
 
     @property
-    def n_good(self) -> int:
-        """How many pairs have no fault so far."""
-        return sum(self._is_good) - sum(self._is_good[number] for number in self._duplicates)
+    def n_due(self) -> int:
+        """How many pairs :meth:`due` has."""
+        return sum(map(self._is_due, range(len(self._is_good))))
 
-    def good(self) -> Iterator[Group]:
-        """Yield the pairs without a fault so far, chunk by chunk."""
+    @property
+    def n_asked(self) -> int:
+        """How many pairs a shard has asked about."""
+        return sum(self._is_asked)
+
+    def due(self) -> Iterator[Group]:
+        """Yield the pairs without a fault so far that were not asked about, chunk by chunk.
+
+        Beside them are their chunk's other pairs that are good by themselves, in whatever run.
+        """
         pairs_of = ByChunk(self._numbered())
         for position, (chunk, around) in enumerate(read_chunks_around(self.folder)):
-            good = [
-                Pair.from_row(row)
-                for row in pairs_of.take(chunk.id)
-                if self._is_good[row["number"]] and row["number"] not in self._duplicates
-            ]
-            if good:
-                about = good[0].chunk_ids or (chunk.id,)
-                yield Group([around[one] for one in about], good, position)
+            good = [row for row in pairs_of.take(chunk.id) if self._is_good[row["number"]]]
+            beside = frozenset(row["id"] for row in good if not self._is_due(row["number"]))
+            if len(beside) < len(good):
+                pairs = [Pair.from_row(row) for row in good]
+                about = pairs[0].chunk_ids or (chunk.id,)
+                yield Group([around[one] for one in about], pairs, position, beside)
+
+    def set_down(self) -> None:
+        """Write the opinions, and no verdict: the run that this is a shard of has it."""
+
+        def rows() -> Iterator[Row]:
+            for row in self._numbered():
+                if (opinion := self.opinions.get(row["id"])) is not None:
+                    yield {"id": row["id"], "chunk_id": row["chunk_id"], **asdict(opinion)}
+
+        write_jsonl(self.folder / OPINIONS, rows())
 
     def settle(self) -> Counter[str]:
         """Write the verdicts; return how many pairs have each fault, and are ``kept``."""
@@ -125,13 +153,23 @@ class Curation:
         """Remove what is needed no more."""
         (self.folder / _INSPECTED).unlink(missing_ok=True)
 
-    def _grounds(self, inspector: Inspector) -> Iterator[tuple[list[Row], Ground]]:
+    def _is_due(self, number: int) -> bool:
+        is_open = self._is_good[number] and not self._is_asked[number]
+        return is_open and number not in self._duplicates
+
+    def _grounds(self, inspector: Inspector) -> Iterator[tuple[list[Row], Ground, dict[str, Row]]]:
+        """Yield the pairs of each chunk, it itself, and what was said of pairs in a shard."""
         pairs_of = ByChunk(read_rows(self.folder / PAIRS))
+        opinions_of = ByChunk(read_rows(self.folder / OPINIONS))
         texts = Texts(self.folder)
         for chunk, around in read_chunks_around(self.folder):
+            asked = {
+                row["id"]: {_OPINION: {name: row[name] for name in ("scores", "closed_book")}}
+                for row in opinions_of.take(chunk.id)
+            }
             if pairs := pairs_of.take(chunk.id):
                 about = [around[one] for one in pairs[0].get("chunk_ids", [chunk.id])]
-                yield pairs, inspector.survey(about, [texts.read(one) for one in about])
+                yield pairs, inspector.survey(about, [texts.read(one) for one in about]), asked
         if not pairs_of.is_empty:
             raise RuntimeError("pairs.jsonl is not in the order of chunks.jsonl")
 
@@ -153,11 +191,13 @@ class Curation:
         number, curate = row.pop("number"), self.config.curate
         reasons: list[str] = row.pop("reasons")
         added: Row = {}
+        asked = row.pop(_OPINION, None)
+        opinion = self.opinions.get(row["id"]) if asked is None else Opinion(**asked)
         if number in self._duplicates:
             first, is_exact = self._duplicates[number]
             reasons.append("duplicate" if is_exact else "near_duplicate")
             added["duplicate_of"] = self._ids[first]
-        if (opinion := self.opinions.get(row["id"])) is not None:
+        elif opinion is not None:
             added |= _columns_of(opinion)
             reasons += _reasons_of(opinion, curate.threshold)
         kept = not set(reasons) & set(curate.drop)

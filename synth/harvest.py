@@ -16,7 +16,7 @@ from synth.generate import Lane, Task, generate
 from synth.io import JsonlWriter, read_jsonl
 from synth.meter import Extent, Meter, metering
 from synth.order import Positions, arrange
-from synth.pool import FailureBudget
+from synth.pool import FailureBudget, Total
 from synth.qa import Kind
 from synth.records import Call, Failure, Pair, Request
 from synth.replies import Replies
@@ -81,7 +81,9 @@ class Harvest:
         Raises:
             SynthError: what ends a run.
         """
-        budget = FailureBudget(feed.total, self.config.gen.max_failed_frac)
+        whole = self.config.shard_of  # what a shard may lose is what the whole run may
+        total = feed.total if whole is None else Total(whole, is_final=True)
+        budget = FailureBudget(total, self.config.gen.max_failed_frac)
         task = Task(feed.read(), before.answered, Texts(self.folder).read, budget)
         extent = Extent(feed.total, len(before.answered), before.n_pairs)
         slots, begin = self.asking.lane.traffic.slots, time.monotonic()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from synth.io import JsonlWriter
 from synth.records import Failure
@@ -31,6 +32,8 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     """Steps that are complete."""
+    server: dict[str, Any] = field(default_factory=dict)
+    """What is known of servers that others have used for it: :mod:`synth.shards`."""
 
 
 class Ledger:

@@ -48,7 +48,8 @@ class Summary:
         """Print what was made, how fast, and where it is."""
         counts, pairs_per_s = self.outcome.counts, self.metrics.get("generate/pairs_per_s")
         rate = f" ({pairs_per_s:.2f} pairs/s)" if pairs_per_s else ""
-        kept = f", {counts['n_kept']:,} kept," if "curate" in self.outcome.steps else ""
+        is_decided = "curate" in self.outcome.steps and "n_kept" in counts
+        kept = f", {counts['n_kept']:,} kept," if is_decided else ""
         lines = [
             (
                 f"{counts['n_pairs']:,} pairs{kept} from {counts['n_chunks']:,} chunks of "
@@ -72,7 +73,7 @@ class Summary:
             "steps": self.outcome.steps,
             "counts": self.outcome.counts,
             "timings": {step: round(s, 3) for step, s in self.outcome.timings.items()},
-            "server": self.server,
+            "server": self.server | self.outcome.server,
             "metrics": self.metrics,
             "key": self.key,
             "mlflow_run_id": self.mlflow_run_id,

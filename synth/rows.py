@@ -13,6 +13,12 @@ from synth.records import Chunk
 
 DOCUMENTS, CHUNKS, PAIRS = "documents.jsonl", "chunks.jsonl", "pairs.jsonl"
 FAILURES, REQUESTS = "failures.jsonl", "requests.jsonl"
+CURATE_REQUESTS = "curate_requests.jsonl"
+OPINIONS = "opinions.jsonl"
+"""What models have said of pairs, where they were asked in a shard: one row a pair, with its
+``chunk_id``."""
+SHARDS = "shards.json"
+"""That a run was divided into shards, and how far they are merged: :mod:`synth.shards`."""
 
 Row = dict[str, Any]
 
@@ -45,6 +51,11 @@ def read_chunks_around(folder: Path) -> Iterator[tuple[Chunk, dict[str, Chunk]]]
     for _, document in itertools.groupby(chunks, key=lambda chunk: chunk.doc_id):
         by_id = {chunk.id: chunk for chunk in document}
         yield from ((chunk, by_id) for chunk in by_id.values())
+
+
+def is_split(folder: Path) -> bool:
+    """Return whether a run was divided into shards: its pairs are made there, and merged here."""
+    return (folder / SHARDS).exists()
 
 
 class Extent:

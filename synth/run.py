@@ -3,6 +3,9 @@
 Documents are read and cut while the server starts, and while the chunks that there are already are
 asked about; every other step begins when the one before it has ended. What a step makes is in the
 run's folder; the next one reads it there as it needs it, so nothing that there is much of is kept.
+
+A run that was divided into shards (:mod:`synth.shards`) has them asked, and takes what they have made
+in place of asking. In a shard, what needs the pairs of all of them is left to that run.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ from pathlib import Path
 from synth import external
 from synth.appraise import appraise, prepare
 from synth.curate import Curator
+from synth.errors import SynthError
 from synth.export import export
 from synth.feed import Feed
 from synth.harvest import Harvest
@@ -20,7 +24,8 @@ from synth.ledger import Ledger
 from synth.loop import together
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
-from synth.rows import FAILURES
+from synth.rows import FAILURES, is_split
+from synth.shards import check_losses, merge, summarise
 from synth.supply import Supply
 from synth.tracking import Tracker
 from synth.traffic import Route
@@ -75,6 +80,8 @@ class Experiment:
             await self._export()
 
     async def _serve(self) -> None:
+        if is_split(self._folder):
+            return  # its shards have servers
         with self._ledger.timed("serve"), show_progress("wait for the server", None):
             loading = asyncio.create_task(self._load())
             try:
@@ -98,6 +105,9 @@ class Experiment:
             write_qa_config(self._config, endpoint, layout, self._supply.longest)
 
     async def _generate(self) -> None:
+        if is_split(self._folder):
+            await self._merge()
+            return
         self._route = self._route or await self._inputs.connect()
         harvest = Harvest(
             config=self._config,
@@ -114,6 +124,26 @@ class Experiment:
             self.outcome.counts["n_pairs"] = harvest.n_pairs
         self._ledger.complete("generate", {"pairs": harvest.n_pairs})
 
+    async def _merge(self) -> None:
+        """Take what the shards have made.
+
+        Raises:
+            SynthError: if one of them is not finished, or too many chunks have failed in all.
+        """
+        with self._ledger.timed("generate"), show_progress("merge shards", None):
+            merged = await asyncio.to_thread(merge, self._folder)
+            figures = await asyncio.to_thread(summarise, self._folder, self._config)
+        self._tracker.log_metrics(figures.metrics)
+        self.outcome.server = figures.server
+        self.outcome.counts |= {"n_pairs": merged.n_pairs, "n_failures": merged.n_failures}
+        await asyncio.to_thread(check_losses, self._folder, self._config)
+        if left := merged.unfinished:
+            raise SynthError(
+                f"{len(left)} of {merged.n_shards} shards not finished, the first is {left[0]}: go on "
+                "with each by resume=, and then with this run"
+            )
+        self._ledger.complete("generate", {"pairs": merged.n_pairs})
+
     async def _curate(self) -> None:
         inputs, n_pairs = self._inputs, self.outcome.counts["n_pairs"]
         curator = Curator(
@@ -124,12 +154,20 @@ class Experiment:
             open_judge=inputs.open_judge,
             tracker=self._tracker,
         )
+        if self._config.shard_of is not None:
+            with self._ledger.timed("curate"):
+                n_asked = await curator.consult(n_pairs, self._route)
+            del self.outcome.counts["n_kept"]  # it is for the whole run to say
+            self._ledger.complete("curate", {"pairs": n_pairs, "examined": n_asked})
+            return
         with self._ledger.timed("curate"):
             n_kept = await curator.curate(n_pairs, self._route)
         self.outcome.counts["n_kept"] = n_kept
         self._ledger.complete("curate", {"pairs": n_pairs, "kept": n_kept})
 
     async def _appraise(self) -> None:
+        if self._config.shard_of is not None:
+            return
         metrics = await asyncio.to_thread(appraise, self._folder, self._config)
         self._tracker.log_metrics(metrics)
 

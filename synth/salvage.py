@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synth.io import write_jsonl
 from synth.records import Document
-from synth.rows import CHUNKS, DOCUMENTS, FAILURES, PAIRS, REQUESTS, Row
+from synth.rows import CHUNKS, DOCUMENTS, FAILURES, PAIRS, REQUESTS, Row, is_split
 
 
 @dataclass
@@ -38,11 +38,14 @@ def salvage(folder: Path, steps: Collection[str]) -> Salvage:
     if "ingest" not in steps:
         return _clear(folder, DOCUMENTS, FAILURES, CHUNKS, PAIRS, REQUESTS)
     documents = [Document.from_row(row) for row in _whole_rows(folder / DOCUMENTS)]
+    if is_split(folder):  # the rows are those of its shards, and salvaged there
+        n_pairs, n_failures = (_keep(folder / name, lambda row: True) for name in (PAIRS, FAILURES))
+        return Salvage(["ingest", "chunk"], documents, n_pairs=n_pairs, n_failures=n_failures)
     n_failures = _keep(folder / FAILURES, lambda row: row["stage"] != "generate")
     if "chunk" not in steps:
         _clear(folder, CHUNKS, PAIRS, REQUESTS)
         return Salvage(["ingest"], documents, n_failures=n_failures)
-    torn = _torn_chunk(folder / PAIRS)
+    torn = find_torn_chunk(folder / PAIRS)
     answered: set[str] = set()
     n_pairs = _keep(folder / PAIRS, lambda row: row["chunk_id"] != torn, answered)
     _keep(folder / REQUESTS, lambda row: True)
@@ -70,7 +73,7 @@ def _keep(path: Path, is_kept: Callable[[Row], bool], chunk_ids: set[str] | None
     return write_jsonl(path, kept()) if path.exists() else 0
 
 
-def _torn_chunk(path: Path) -> str | None:
+def find_torn_chunk(path: Path) -> str | None:
     """Return the chunk of the last whole row, if a torn one follows it."""
     if not path.exists() or not _is_torn(path):
         return None

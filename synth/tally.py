@@ -79,11 +79,15 @@ class Tally:
             self.sent.add(request)
             self._queue_max_s = max(self._queue_max_s, request.queue_s)
 
-    def figures(self, n_pairs: int) -> dict[str, float]:
+    def figures(self, n_pairs: int, gpu_s: float | None = None) -> dict[str, float]:
         """Return counts, rates, seconds and costs; none if nothing was answered.
 
         Rates are by the run's share of the server's time. A stored reply is in them with what it
         took when it was made, so that they don't depend on what the store has; it costs nothing.
+
+        Args:
+            n_pairs: what came of it.
+            gpu_s: seconds of GPUs that it took, where several servers have answered.
         """
         every, sent = self.answered, self.sent
         if not every.n_requests:  # nobody counts what an external tool does
@@ -108,7 +112,7 @@ class Tally:
         if sent.n_requests:
             figures["queue_mean_s"] = sent.queue_s / sent.n_requests
             figures["queue_max_s"] = self._queue_max_s
-        return figures | self._latencies() | self._costs(n_pairs)
+        return figures | self._latencies() | self._costs(n_pairs, gpu_s)
 
     def _latencies(self) -> dict[str, float]:
         import numpy as np
@@ -118,10 +122,10 @@ class Tally:
         # Seven digits are what four bytes hold.
         return {name: float(f"{value:.7g}") for name, value in zip(names, values, strict=True)}
 
-    def _costs(self, n_pairs: int) -> dict[str, float]:
+    def _costs(self, n_pairs: int, gpu_s: float | None) -> dict[str, float]:
         figures: dict[str, float] = {}
-        if self._n_gpus:
-            figures["gpu_s"] = self.sent.server_s * self._n_gpus
+        if gpu_s is not None or self._n_gpus:
+            figures["gpu_s"] = self.sent.server_s * self._n_gpus if gpu_s is None else gpu_s
         cost = price(self.sent, figures.get("gpu_s"), self._cost)
         if cost is not None:
             figures["cost"] = cost

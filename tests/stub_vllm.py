@@ -55,6 +55,7 @@ parser.add_argument("--refuse-formats", default="", help="types of response_form
 parser.add_argument("--garbage", action="store_true", help="reply with prose")
 parser.add_argument("--num-pairs", type=int, default=3)
 parser.add_argument("--ratings", default="", help="reply with pairs that are rated so")
+parser.add_argument("--ask-alike", action="store_true", help="the same about the same words")
 parser.add_argument("--cut-off", action="store_true", help="end each reply in the middle")
 parser.add_argument("--no-usage", action="store_true", help="count no tokens in replies")
 parser.add_argument("--no-metrics", action="store_true")
@@ -261,7 +262,10 @@ def pairs_for(body: dict, digest: str) -> list[dict]:
     names = names_in(body.get("response_format") or {})
     words = words_in(body)
     return [
-        {name: text_for(name, mark_of(digest, n), quote(words, n)) for name in names}
+        {
+            name: text_for(name, mark_of(digest_for(words, digest, n), n), quote(words, n))
+            for name in names
+        }
         for n in range(options.num_pairs)
     ]
 
@@ -293,6 +297,13 @@ def quote(words: list[str], n: int) -> str:
     """Return a sentence of words that stand in the text."""
     start = 5 * n % max(1, len(words) - 5)
     return " ".join(words[start : start + 5]).strip(".").capitalize() or f"It is number {n}"
+
+
+def digest_for(words: list[str], digest: str, n: int) -> str:
+    """Return what a question has its mark of: the request, or the words that the answer quotes."""
+    if not options.ask_alike:
+        return digest
+    return hashlib.sha256(quote(words, n).encode()).hexdigest()[:8]
 
 
 def mark_of(digest: str, n: int) -> str:

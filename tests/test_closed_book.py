@@ -78,6 +78,13 @@ def test_what_is_known_and_what_can_be_answered(examined):
     assert len({body["seed"] for body in sent}) == 6
 
 
+def test_pairs_that_stand_beside_others_are_not_asked_about(examined):
+    beside = Group(GROUP.chunks, PAIRS, 0, frozenset(["known"]))
+    given, counts, _, sent = examined(with_judge=True, groups=come([beside]))
+    assert sorted(name for name, _ in given) == ["learned", "missing"]
+    assert (counts.n_judged, counts.n_checked, len(sent)) == (2, 2, 5)
+
+
 def test_nothing_is_asked_twice(examined):
     first, *_ = examined()
     second, _, figures, sent = examined()

@@ -82,6 +82,7 @@ def test_all_problems_are_told_at_once():
     ("overrides", "expected"),
     [
         (["steps=[generate]"], "'generate' needs 'chunk'"),
+        (["steps=[export]", "shard_of=9"], "'export' needs 'generate'"),
         (["steps=[ingest,chunk,generate]"], "'generate' needs 'serve'"),
         (["server=external"], "server.api_base is missing"),
         (["server=external", "server.api_base=[http://a/v1,http://a/v1/]"], "is listed 2 times"),

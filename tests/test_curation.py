@@ -54,7 +54,7 @@ def curate(folder, make_config):
         told = []
         curation.inspect(told.append)
         curation.compare()
-        groups = list(curation.good())
+        groups = list(curation.due())
         curation.opinions |= opinions or {}
         counts = curation.settle()
         curation.close()
@@ -115,14 +115,16 @@ def test_first_good_one_of_duplicates_is_kept(curate):
     assert [row.get("duplicate_of") for row in rows] == ["p1", None, "p1"]
 
 
-def test_only_good_pairs_are_shown_to_the_judge(curate):
+def test_only_good_pairs_are_shown_to_the_judge_and_duplicates_beside_them(curate):
     _, _, groups = curate(
-        ("c0", *WRONG), ("c1", *GOOD), ("c1", *GOOD), ("c2", "What burns?", "Oil")
+        *(("c0", *WRONG), ("c1", *GOOD), ("c1", *GOOD), ("c2", "What burns?", "Oil")),
+        *(("c2", *WRONG), ("c2", *GOOD)),
     )
     shown = [
-        (group.position, group.chunks[0].id, [pair.id for pair in group.pairs]) for group in groups
+        (group.position, group.chunks[0].id, [pair.id for pair in group.pairs], group.beside)
+        for group in groups
     ]
-    assert shown == [(1, "c1", ["p1"]), (2, "c2", ["p3"])]
+    assert shown == [(1, "c1", ["p1", "p2"], {"p2"}), (2, "c2", ["p3"], frozenset())]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,59 @@ def test_opinions(curate, opinion, reasons, kept):
     assert row.get("scores") == opinion.scores
     given = [score for score in (opinion.scores or {}).values() if score is not None]
     assert row.get("score") == (sum(given) / len(given) if given else None)
+
+
+BUILT = ("When was the lighthouse on Skarn built?", "In 1887.")
+LOW = {"accuracy": 2.0}
+SHARD = {"scores": LOW, "closed_book": None}
+SILENT = {"scores": None, "closed_book": None}
+
+
+def test_opinions_of_a_shard_are_taken_as_they_are(curate, folder):
+    said = [{"id": "p0", "chunk_id": "c0", **SILENT}, {"id": "p1", "chunk_id": "c1", **SHARD}]
+    write_jsonl(folder / "opinions.jsonl", said)
+    rows, _, groups = curate(("c0", *BUILT), ("c1", *GOOD))
+    assert groups == []
+    assert [row.get("scores") for row in rows] == [None, LOW]
+    assert [row["reasons"] for row in rows] == [[], ["low_score"]]
+    assert not any(".opinion" in row for row in rows)
+
+
+def test_pair_without_an_opinion_of_a_shard_is_asked_about(curate, folder):
+    write_jsonl(folder / "opinions.jsonl", [{"id": "p0", "chunk_id": "c0", **SHARD}])
+    _, _, (group,) = curate(
+        ("c0", *BUILT), ("c0", "What was built on Skarn in 1887?", "The lighthouse")
+    )
+    assert ([pair.id for pair in group.pairs], group.beside) == (["p0", "p1"], {"p0"})
+
+
+def test_opinion_of_a_duplicate_counts_for_nothing(curate, folder):
+    said = [{"id": f"p{number}", "chunk_id": "c1", **SHARD} for number in range(2)]
+    write_jsonl(folder / "opinions.jsonl", said)
+    (first, second), _, _ = curate(("c1", *GOOD), ("c1", *GOOD))
+    assert (first["reasons"], second["reasons"]) == (["low_score"], ["duplicate"])
+    assert "scores" not in second
+
+
+def test_opinions_are_set_down_in_the_order_of_the_pairs(folder, make_config):
+    rows = [{"id": f"p{n}", "chunk_id": "c1", "doc_id": "d"} for n in range(2)]
+    question, answer = GOOD
+    write_jsonl(
+        folder / "pairs.jsonl", [row | {"question": question, "answer": answer} for row in rows]
+    )
+    before = (folder / "pairs.jsonl").read_bytes()
+    curation = Curation(folder, make_config(), prepare_curation(make_config()))
+    curation.inspect(lambda n: None)
+    (group,) = curation.due()
+    assert len(group.pairs) == 2  # nobody has compared them
+    curation.opinions |= {"p1": Opinion(LOW), "p0": Opinion()}
+    curation.set_down()
+    curation.close()
+    assert list(read_jsonl(folder / "opinions.jsonl")) == [
+        {"id": "p0", "chunk_id": "c1", **SILENT},
+        {"id": "p1", "chunk_id": "c1", **SHARD},
+    ]
+    assert (folder / "pairs.jsonl").read_bytes() == before
 
 
 def test_verdict_by_hand_is_the_last_word(curate):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -97,6 +98,16 @@ def test_every_pair_has_its_scores(judge, sent, tmp_path):
     assert {request["temperature"] for request in sent()} == {0.1}
     schema = sent()[0]["response_format"]["json_schema"]["schema"]["properties"]["scores"]
     assert schema["minItems"] == schema["maxItems"] == len(shown(sent()[0]))
+
+
+def test_pairs_that_stand_beside_others_are_shown_and_have_no_scores(judge, sent):
+    beside = frozenset(["d-0-0", "d-1-3", "d-2-0"])
+    groups = [replace(one, beside=beside) for one in GROUPS]
+    scores, counts, _ = judge(groups=groups, overrides=["curate.batch_size=3"])
+    assert scores == {id_: RIGHT[id_] for id_ in IDS - beside}
+    assert (counts.n_judged, counts.n_abstained) == (5, 0)
+    asked = sorted(len(shown(request)) for request in sent())
+    assert asked == [3, 3]  # the last one of the second group, and the third, are alone
 
 
 @pytest.mark.parametrize("fault", ["reorder", "repeat", "prose", "echo", "text", "broken"])

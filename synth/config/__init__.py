@@ -12,6 +12,7 @@ from synth.config.saved import (
     configure_saved_log,
     is_saved,
     open_saved,
+    save_changed,
     saved_cwd,
     saved_overrides,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "open_door",
     "open_saved",
     "register",
+    "save_changed",
     "saved_cwd",
     "saved_overrides",
 ]

@@ -200,8 +200,9 @@ def _is_in_range(spec: Setting, value: Any) -> bool:
 
 def _contradictions(config: Config) -> Iterator[str]:
     steps = set(config.steps)
+    given = {"ingest", "chunk"} if config.shard_of is not None else set()
     for step in STEPS:
-        if step in steps and (need := _NEEDS.get(step)) and need not in steps:
+        if step in steps and (need := _NEEDS.get(step)) and need not in steps | given:
             yield f"steps: {step!r} needs {need!r}; add it"
     if "generate" in steps and "serve" not in steps and config.server.kind == "managed":
         yield "steps: 'generate' needs 'serve' (or server=external); add it"

@@ -1,6 +1,8 @@
 """The configuration of a run as Hydra has saved it, for those who go on with it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
@@ -54,6 +56,29 @@ def configure_saved_log(folder: Path, log_folder: Path | None) -> None:
         for name in files:
             del logging.handlers[name]
     configure_log(logging, node.hydra.verbose)
+
+
+def save_changed(source: Path, targets: Sequence[Path], changes: Mapping[str, Any]) -> None:
+    """Save the configuration of the run in ``source`` for others.
+
+    Secrets that stand there as names of variables stay names.
+
+    Args:
+        source: folder of the run.
+        targets: folders of the others.
+        changes: keys, with dots, and their values.
+    """
+    config, hydra = (_load(source, name) for name in ("config.yaml", "hydra.yaml"))
+    overrides = (source / _FOLDER / "overrides.yaml").read_text(encoding="utf-8")
+    for key, value in changes.items():
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
+    said = OmegaConf.to_yaml(config)
+    for target in targets:
+        hydra.hydra.runtime.output_dir = str(target.absolute())
+        texts = {"config": said, "hydra": OmegaConf.to_yaml(hydra), "overrides": overrides}
+        (target / _FOLDER).mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (target / _FOLDER / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def _load(folder: Path, name: str) -> DictConfig:

@@ -177,6 +177,11 @@ class Config:
     )
     report: bool = setting("write report.html and plots of each run; a sweep has its own")
     resume: str | None = setting("folder of a run or sweep to go on with, as it was configured")
+    shard_of: int | None = setting(
+        "stands in the folder of a shard, where a run has written it: how many chunks the whole run "
+        "has; null = this is a whole run",
+        least=1,
+    )
     model: ModelConfig = field(default_factory=ModelConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     server: ServerConfig = field(default_factory=ServerConfig)

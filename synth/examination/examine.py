@@ -19,7 +19,7 @@ Work = Callable[[], Awaitable[Opinions]]
 async def examine(
     groups: AsyncIterable[Group], panel: Panel
 ) -> AsyncGenerator[tuple[str, Opinion]]:
-    """Yield the id of every pair, once, with what is said of it by who is in the panel.
+    """Yield the id of every wanted pair, once, with what is said of it by who is in the panel.
 
     Of the groups no more are taken than are worked on. What can't be asked about one pair leaves it
     without an opinion, and is counted in ``panel.counts``.
@@ -56,7 +56,7 @@ def _divide(topic: Topic, judge: Judge | None, closed_book: ClosedBook | None) -
         for batch in judge.batches(topic):
             yield partial(_judge, judge, topic, batch)
     if closed_book is not None:
-        for pair in topic.group.pairs:
+        for pair in filter(topic.group.is_wanted, topic.group.pairs):
             yield partial(_check, closed_book, topic, pair)
 
 

@@ -24,17 +24,21 @@ class Judge:
         self._common["temperature"] = panel.config.curate.temperature
 
     def batches(self, topic: Topic) -> Iterator[Batch]:
-        """Yield the pairs of a group, as many together as one request takes."""
+        """Yield the pairs of a group, as many together as one request takes.
+
+        Only those are left out that stand in a request without one that is asked about.
+        """
         most, left = self._panel.config.curate.batch_size, list(topic.group.pairs)
         while left:
             n = min(most, len(left))
             while n > 1 and not self._fits(topic, left[:n]):
                 n -= 1
-            yield left[:n]
+            if any(map(topic.group.is_wanted, left[:n])):
+                yield left[:n]
             left = left[n:]
 
     async def score(self, topic: Topic, batch: Batch) -> dict[str, Scores | None]:
-        """Return the scores of each pair by its id; None where the judge gives none.
+        """Return the scores of each wanted pair by its id; None where the judge gives none.
 
         Raises:
             ServerError: if the managed server has died for good.
@@ -46,10 +50,11 @@ class Judge:
             await hearing.hear(batch, 0)
         except (ClientError, ReplyError) as error:
             self.exchange.fail(error, has_result=bool(hearing.found))
-        scores = {pair.id: _given(hearing.found.get(pair.id)) for pair in batch}
+        wanted = filter(topic.group.is_wanted, batch)
+        scores = {pair.id: _given(hearing.found.get(pair.id)) for pair in wanted}
         n_judged, counts = sum(one is not None for one in scores.values()), self._panel.counts
         counts.n_judged += n_judged
-        counts.n_abstained += len(batch) - n_judged
+        counts.n_abstained += len(scores) - n_judged
         return scores
 
     async def ask(self, topic: Topic, batch: Batch, attempt: int) -> dict[str, Mark]:

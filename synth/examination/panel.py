@@ -36,6 +36,13 @@ class Group:
     pairs: Sequence[Pair]
     position: int = 0
     """The number of the first chunk among all chunks of the run."""
+    beside: frozenset[str] = frozenset()
+    """Ids of those of the pairs that nobody is asked about: they only stand beside others, so that
+    what a judge is shown of a chunk does not depend on other chunks."""
+
+    def is_wanted(self, pair: Pair) -> bool:
+        """Return whether an opinion of the pair is wanted."""
+        return pair.id not in self.beside
 
 
 @dataclass(frozen=True)
