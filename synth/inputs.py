@@ -13,6 +13,9 @@ from synth.shared import Shared
 from synth.sources import Location
 from synth.traffic import Route
 
+Disperse = Callable[[Path, int], Awaitable[None]]
+"""Divides the run in a folder into so many shards, and runs them."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -32,5 +35,7 @@ class Inputs:
     shared: Shared = field(default_factory=Shared)
     before: Salvage = field(default_factory=Salvage)
     """What earlier attempts have left."""
+    disperse: Disperse | None = None
+    """Has the shards of the run asked."""
     save: Callable[[], None] = lambda: None
     """Called when a step is complete."""

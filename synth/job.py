@@ -20,7 +20,7 @@ from synth.export import check_templates, check_token
 from synth.external import find_tool
 from synth.generate import Lane
 from synth.harvest import Asking
-from synth.inputs import Inputs
+from synth.inputs import Disperse, Inputs
 from synth.loop import run_async
 from synth.models import Model, cache_dir, download, resolve_model
 from synth.place import Place, describe
@@ -56,6 +56,8 @@ class Surroundings:
     shared: Shared = field(default_factory=Shared)
     worker: Worker | None = None
     """The thread that writes to the tracker's store; None: one of the job's own."""
+    disperse: Disperse | None = None
+    """Has the shards of a job asked; None: it may have none."""
 
 
 class Preparation:
@@ -104,12 +106,12 @@ class Preparation:
         key = repr(config.model)
         if key not in self._models:
             self._models[key] = resolve_model(config.model)
-            if self._elsewhere and _is_served(config):
+            if (self._elsewhere or config.shards) and _is_served(config):
                 download(self._models[key])
         return self._models[key]
 
     def _plan(self, config: Config, model: Model) -> Serving | None:
-        if self._elsewhere or not _is_served(config):
+        if self._elsewhere or config.shards or not _is_served(config):
             return None
         key = repr((config.model, config.memory, config.server))
         if key not in self._servings:
@@ -198,6 +200,7 @@ class Job:
                     aids=self.aids,
                     open_judge=lambda: open_judge(self.config, asking.replies),
                     shared=around.shared,
+                    disperse=around.disperse,
                     before=before,
                     save=lambda: summary.write("RUNNING"),
                 )
@@ -267,14 +270,19 @@ def run_job(
     Raises:
         SynthError: as :meth:`Job.run`.
     """
-    if read_record(folder):
-        raise ConfigError(
-            [f"{folder} holds a run already: go on with it by resume=, or choose another folder"]
-        )
+    check_new(folder)
     job = Preparation(session).prepare(config, serving)
     shared = Shared(session.folder / "shared") if place else Shared()
     around = Surroundings(session, Launches(session), shared=shared)
     return run_async(lambda: job.run(folder, around, overrides, place))
+
+
+def check_new(folder: Path) -> None:
+    """Raise ConfigError if there is a run in ``folder``."""
+    if read_record(folder):
+        raise ConfigError(
+            [f"{folder} holds a run already: go on with it by resume=, or choose another folder"]
+        )
 
 
 def resume_job(config: Config, folder: Path, session: Session, overrides: Sequence[str]) -> Summary:

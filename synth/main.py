@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from synth.config import check_overrides, compose, open_door, register
+from synth.config import check_overrides, compose, launcher_of, open_door, register
 from synth.config.describe import describe
 from synth.config.files import conf_dir, option_names
 from synth.config.overrides import CommandLine, read_command_line
@@ -125,9 +125,10 @@ def _may_stand_beside_resume(override: str) -> bool:
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _app(node: DictConfig) -> float | None:
     """Run one job, in this process or in a worker's; return the objective."""
-    from synth.job import run_job
+    from synth.job import check_new, run_job
     from synth.launcher import place_in_sweep
     from synth.server.lease import Session
+    from synth.sweep.dispersal import Dispersal, run_in_shards
 
     register()  # a worker process has not come through main()
     settings, session = HydraConfig.get(), Session.from_environment()
@@ -135,8 +136,12 @@ def _app(node: DictConfig) -> float | None:
     folder = Path(settings.runtime.output_dir)
     try:
         config, overrides = open_door(node), list(settings.overrides.task)
-        place = place_in_sweep()
-        summary = run_job(config, folder, session, overrides, place)
+        if config.shards is None:
+            summary = run_job(config, folder, session, overrides, place_in_sweep())
+        else:
+            check_new(folder)
+            dispersal = Dispersal.by(launcher_of(settings), session)
+            summary = run_in_shards(config, folder, overrides, dispersal)
         summary.tell()
         if summary.tracking_error is not None:
             raise summary.tracking_error

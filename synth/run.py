@@ -24,7 +24,7 @@ from synth.ledger import Ledger
 from synth.loop import together
 from synth.progress import show_progress
 from synth.qa_config import Layout, write_qa_config
-from synth.rows import FAILURES, is_split
+from synth.rows import FAILURES
 from synth.shards import check_losses, merge, summarise
 from synth.supply import Supply
 from synth.tracking import Tracker
@@ -80,8 +80,8 @@ class Experiment:
             await self._export()
 
     async def _serve(self) -> None:
-        if is_split(self._folder):
-            return  # its shards have servers
+        if self._config.shards is not None:
+            return  # they have servers
         with self._ledger.timed("serve"), show_progress("wait for the server", None):
             loading = asyncio.create_task(self._load())
             try:
@@ -105,8 +105,8 @@ class Experiment:
             write_qa_config(self._config, endpoint, layout, self._supply.longest)
 
     async def _generate(self) -> None:
-        if is_split(self._folder):
-            await self._merge()
+        if self._config.shards is not None:
+            await self._have_shards_asked(self._config.shards)
             return
         self._route = self._route or await self._inputs.connect()
         harvest = Harvest(
@@ -124,13 +124,16 @@ class Experiment:
             self.outcome.counts["n_pairs"] = harvest.n_pairs
         self._ledger.complete("generate", {"pairs": harvest.n_pairs})
 
-    async def _merge(self) -> None:
-        """Take what the shards have made.
+    async def _have_shards_asked(self, n_shards: int) -> None:
+        """Have shards asked, and take what they have made.
 
         Raises:
             SynthError: if one of them is not finished, or too many chunks have failed in all.
         """
-        with self._ledger.timed("generate"), show_progress("merge shards", None):
+        await self._feed.wait_for_all()
+        assert self._inputs.disperse is not None
+        with self._ledger.timed("generate"):
+            await self._inputs.disperse(self._folder, n_shards)
             merged = await asyncio.to_thread(merge, self._folder)
             figures = await asyncio.to_thread(summarise, self._folder, self._config)
         self._tracker.log_metrics(figures.metrics)
@@ -140,7 +143,7 @@ class Experiment:
         if left := merged.unfinished:
             raise SynthError(
                 f"{len(left)} of {merged.n_shards} shards not finished, the first is {left[0]}: go on "
-                "with each by resume=, and then with this run"
+                "by resume="
             )
         self._ledger.complete("generate", {"pairs": merged.n_pairs})
 

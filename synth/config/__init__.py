@@ -11,9 +11,11 @@ from synth.config.dataset import ChunkConfig, GenConfig, IngestConfig, QaConfig
 from synth.config.saved import (
     configure_saved_log,
     is_saved,
+    launcher_of,
     open_saved,
     save_changed,
     saved_cwd,
+    saved_launcher,
     saved_overrides,
 )
 from synth.config.schema import (
@@ -46,10 +48,12 @@ __all__ = [
     "flatten",
     "is_saved",
     "keys_set_by",
+    "launcher_of",
     "open_door",
     "open_saved",
     "register",
     "save_changed",
     "saved_cwd",
+    "saved_launcher",
     "saved_overrides",
 ]

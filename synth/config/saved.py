@@ -44,6 +44,18 @@ def saved_cwd(folder: Path) -> Path:
     return Path(_load(folder, "hydra.yaml").hydra.runtime.cwd)
 
 
+def saved_launcher(folder: Path) -> dict[str, Any]:
+    """Return the launcher that the run in ``folder`` was started with, as its option's file has it."""
+    return launcher_of(_load(folder, "hydra.yaml").hydra)
+
+
+def launcher_of(hydra: Any) -> dict[str, Any]:
+    """Return the launcher of Hydra's own configuration as plain values."""
+    values = OmegaConf.to_container(hydra.launcher, resolve=True)
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}
+
+
 def configure_saved_log(folder: Path, log_folder: Path | None) -> None:
     """Log as the run in ``folder`` has, to ``log_folder``; None: to no file."""
     setup_globals()

@@ -177,6 +177,11 @@ class Config:
     )
     report: bool = setting("write report.html and plots of each run; a sweep has its own")
     resume: str | None = setting("folder of a run or sweep to go on with, as it was configured")
+    shards: int | None = setting(
+        "parts of about the same size to have the documents asked about in, wherever the launcher runs "
+        "jobs; null = the run asks itself",
+        least=1,
+    )
     shard_of: int | None = setting(
         "stands in the folder of a shard, where a run has written it: how many chunks the whole run "
         "has; null = this is a whole run",

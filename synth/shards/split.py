@@ -107,6 +107,7 @@ def _changes(config: Config, n_chunks: int) -> dict[str, Any]:
         steps.add("curate")
     return {
         "steps": [step for step in config.steps if step in steps],
+        "shards": None,
         "shard_of": max(1, n_chunks),
         "report": False,
         "tracking.kind": "none",

@@ -18,6 +18,7 @@ from synth.loop import run_async
 from synth.process import end_on_sigterm
 from synth.record import is_held, read_record
 from synth.server import lease
+from synth.server.lease import Session
 from synth.sweep.book import DONE, Book, Entry, read_book
 from synth.sweep.plan import Request
 from synth.sweep.runner import Ready, Runner, prepare
@@ -38,31 +39,38 @@ class Shift:
     n_nodes: int
 
     def __call__(self) -> None:
-        """Run the jobs that no other node has."""
-        book = read_book(self.folder)
-        entries = [book.jobs[number] for number in self.numbers]
-        any_folder = self.folder / entries[0].folder
-        os.chdir(saved_cwd(any_folder))
-        configure_saved_log(any_folder, None)
+        """Run the jobs that no other node has, on servers of this node's own."""
+        configure_saved_log(self._any_folder(read_book(self.folder)), None)
         end_on_sigterm()
+        with lease.open_session() as session:
+            self.work(session)
+
+    def work(self, session: Session) -> None:
+        """Run the jobs that nobody else has, on the servers of ``session``."""
+        book = read_book(self.folder)
+        os.chdir(saved_cwd(self._any_folder(book)))
+        entries = [book.jobs[number] for number in self.numbers]
         book.n_at_once = min(book.n_at_once, -(-len(entries) // self.n_nodes))
         first = self.index * book.n_at_once % len(entries)
-        with lease.open_session() as session:
-            preparation = Preparation(session)
-            jobs = take(book, [*entries[first:], *entries[:first]], preparation)
-            worker = Worker()
-            try:
-                parent = lambda: read_book(self.folder).mlflow_run_id
-                runner = Runner(book, session, parent, worker)
-                run_async(lambda: runner.run(jobs))
-            finally:
-                worker.close()
+        jobs = take(book, [*entries[first:], *entries[:first]], Preparation(session))
+        worker = Worker()
+        try:
+            runner = Runner(book, session, self._parent, worker)
+            run_async(lambda: runner.run(jobs))
+        finally:
+            worker.close()
 
     def checkpoint(self) -> Any:
         """Return what is to be called when this was requeued, for submitit."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+    def _parent(self) -> str | None:
+        return read_book(self.folder).mlflow_run_id
+
+    def _any_folder(self, book: Book) -> Path:
+        return self.folder / book.jobs[self.numbers[0]].folder
 
 
 def take(

@@ -88,6 +88,8 @@ def check_sweep(requests: Sequence[Request]) -> None:
         for key in ("objective", "tracking.kind", "tracking.uri", "tracking.experiment")
         if len({values[key] for values in settings}) > 1
     ]
+    if any(request.config.shards is not None for request in requests):
+        problems.append("shards: the jobs of a sweep can't be divided; divide a run of its own")
     objective = requests[0].config.objective.removeprefix("-")
     if objective not in OBJECTIVES:
         close = difflib.get_close_matches(objective, OBJECTIVES, n=1)

@@ -3,7 +3,14 @@
 import os
 from pathlib import Path
 
-from synth.config import configure_saved_log, is_saved, open_saved, saved_cwd, saved_overrides
+from synth.config import (
+    configure_saved_log,
+    is_saved,
+    open_saved,
+    saved_cwd,
+    saved_launcher,
+    saved_overrides,
+)
 from synth.errors import ConfigError
 from synth.job import resume_job
 from synth.loop import run_async
@@ -12,6 +19,7 @@ from synth.record import read_record
 from synth.server.lease import Session
 from synth.settle import settle
 from synth.sweep.book import NAME, Book, read_book
+from synth.sweep.dispersal import Dispersal, run_in_shards
 from synth.sweep.plan import Request
 from synth.sweep.slurm import check_slurm
 from synth.sweep.sweep import Sweep
@@ -42,7 +50,11 @@ def _resume_run(folder: Path, session: Session) -> None:
         tell("The run was finished; MLflow has all of it now.")
         return
     configure_saved_log(folder, folder)
-    summary = resume_job(config, folder, session, overrides)
+    if config.shards is None:
+        summary = resume_job(config, folder, session, overrides)
+    else:
+        dispersal = Dispersal.by(saved_launcher(folder), session)
+        summary = run_in_shards(config, folder, overrides, dispersal)
     summary.tell()
     if summary.tracking_error is not None:
         raise summary.tracking_error
