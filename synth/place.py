@@ -38,7 +38,14 @@ def describe(
     if place is None:
         telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
         name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
-        return RunInfo(name[:250], parameters, tags, summary.mlflow_run_id, summary.key)
+        return RunInfo(
+            name=name[:250],
+            parameters=parameters,
+            tags=tags,
+            run_id=summary.mlflow_run_id,
+            key=summary.key,
+            began_s=summary.began_s,
+        )
     tags["synth.job"] = str(place.number)
     chosen = {key: value for key, value in place.settings.items() if key not in parameters}
     return RunInfo(
@@ -49,4 +56,5 @@ def describe(
         key=summary.key,
         parent=place.parent,
         objective=config.objective.removeprefix("-"),
+        began_s=summary.began_s,
     )
