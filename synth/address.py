@@ -1,7 +1,6 @@
 """Where an MLflow store is: its address, what it needs, and how to look at it."""
 
 import importlib.metadata
-import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,8 +11,7 @@ from synth.config.passwords import hide_password
 from synth.errors import ConfigError
 from synth.filesystems import network_filesystem
 
-_DRIVERS = {"sqlite": "sqlite3", "postgresql": "psycopg2", "mysql": "MySQLdb", "mssql": "pyodbc"}
-"""What SQLAlchemy takes for a kind of database unless the scheme names another."""
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
 
 
@@ -32,7 +30,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 def is_server(uri: str) -> bool:
     """Return whether an MLflow server has the store, and decides where files go."""
-    return uri.partition(":")[0] not in _DRIVERS and "+" not in uri.partition(":")[0]
+    return _kind(uri) not in _DATABASES
 
 
 def artifacts_uri(config: TrackingConfig) -> str | None:
@@ -79,19 +77,34 @@ def _problems(uri: str) -> tuple[str, ...]:
     return (*_scheme_problems(uri), *_place_problems(sqlite_path(uri)))
 
 
+def _kind(uri: str) -> str:
+    """Return the kind of a store: the scheme without the driver, as in ``postgresql+psycopg``."""
+    return uri.partition(":")[0].partition("+")[0]
+
+
 def _scheme_problems(uri: str) -> Iterator[str]:
-    scheme, _, rest = uri.partition(":")
-    kind, _, driver = scheme.partition("+")
-    if kind in _DRIVERS and rest:
-        driver = driver or _DRIVERS[kind]
-        if importlib.util.find_spec("MySQLdb" if driver == "mysqldb" else driver) is None:
-            advice = "psycopg2-binary (the extra postgres)" if driver == "psycopg2" else driver
-            yield f"{driver}, which talks to the database, is not installed: install {advice}"
-    elif scheme not in (*_SERVERS, *_plugins()):
+    kind = _kind(uri)
+    if kind in _DATABASES and "://" in uri:
+        if kind != "sqlite":
+            yield from _driver_problems(uri)
+    elif kind not in (*_SERVERS, *_plugins()):
         yield (
             "MLflow has no such kind of store; expected sqlite:///PATH, http://HOST:PORT of an "
             "MLflow server, or postgresql://USER@HOST/DATABASE"
         )
+
+
+def _driver_problems(uri: str) -> Iterator[str]:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ImportError as error:
+        extra = " (the extra postgres has it)" if error.name == "psycopg" else ""
+        yield f"{error.name}, which talks to the database, is not installed: install it{extra}"
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        yield "SQLAlchemy has no such database or driver; expected postgresql://USER@HOST/DATABASE"
 
 
 def _plugins() -> list[str]:

@@ -139,7 +139,7 @@ def _app(node: DictConfig) -> float | None:
         place = place_in_sweep()
         summary = run_job(config, folder, session, overrides, place)
         summary.tell()
-        if summary.tracking_error is not None:
+        if summary.tracking_error is not None and place is None:  # a sweep sends it in the end
             raise summary.tracking_error
     except (SynthError, OSError) as error:
         _report(error)

@@ -26,7 +26,8 @@ def test_stores_that_can_be(uri):
         ("nosuch://x", "expected sqlite:///PATH"),
         ("mlruns", "expected sqlite:///PATH"),
         ("file:///tmp/mlruns", "expected sqlite:///PATH"),
-        ("postgresql+nosuchdriver://me@host/db", "install nosuchdriver"),
+        ("postgresql+nosuchdriver://me@host/db", "no such database or driver"),
+        ("mysql+pyodbc://me@host/db", "pyodbc, which talks to the database, is not installed"),
     ],
 )
 def test_stores_that_can_not_be(uri, said):
@@ -37,7 +38,7 @@ def test_stores_that_can_not_be(uri, said):
 
 def test_sqlite_on_a_network_file_system_is_refused(monkeypatch, make_config):
     mount = SimpleNamespace(mountpoint="/nfs/home", fstype="nfs4")
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [mount])
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [mount])
     with pytest.raises(ConfigError, match=r"nfs4.*MLflow server.*PostgreSQL.*tracking=none"):
         check_store(settings("sqlite:////nfs/home/me/ml.db"))
 

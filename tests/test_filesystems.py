@@ -22,7 +22,7 @@ MOUNTS = {
 @pytest.fixture(autouse=True)
 def mounts(monkeypatch):
     partitions = [SimpleNamespace(mountpoint=at, fstype=kind) for at, kind in MOUNTS.items()]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: partitions)
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_nearest_mount_decides(path, kind, tmp_path):
 
 def test_what_was_mounted_last_over_a_place_is_seen(monkeypatch):
     both = [SimpleNamespace(mountpoint="/data", fstype=kind) for kind in ("autofs", "ext4")]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: both)
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: both)
     assert network_filesystem(both[0].mountpoint) is None
 
 
