@@ -10,7 +10,8 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from synth.monitor import Monitor
 from synth.outages import is_refused
 from synth.outbox import END, NAME, Outbox
 from synth.records import Call
-from synth.store import RunInfo, Store, open_store
+from synth.store import RunInfo, Store, load_mlflow, open_store
 from synth.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -195,6 +196,7 @@ class MlflowTracker:
     def _watch_machine(self) -> None:
         is_its_own = self._info.parent is None and self._desk.is_at_work
         if is_its_own and self._monitor is None and not self.has_end:
+            load_mlflow()
             self._monitor = Monitor(self.log_points)
 
     def _stop_monitor(self) -> None:
@@ -202,7 +204,7 @@ class MlflowTracker:
             self._monitor.stop()
 
     def _look_no_longer(self) -> None:
-        if not self._is_looked_for.done():
+        with suppress(InvalidStateError):  # said before, maybe in the other thread
             self._is_looked_for.set_result(None)
 
 

@@ -16,12 +16,13 @@ class Monitor:
     """A thread that looks at the machine every few seconds."""
 
     def __init__(self, log: Callable[[Mapping[str, float]], None]) -> None:
-        """Start it.
+        """Start it; MLflow is imported here, which two threads should not do at a time.
 
         Args:
             log: takes figures of a moment; called in its thread.
         """
         self._log = log
+        self._meters = _meters()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
         self._thread.start()
@@ -32,7 +33,7 @@ class Monitor:
         self._thread.join()
 
     def _watch(self) -> None:
-        meters = _meters()
+        meters = self._meters
         while not self._ended.is_set():
             for meter in meters:
                 meter.collect_metrics()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synth.config import Config, flatten
+from synth.config.passwords import hide_password
 from synth.record import Summary, versions
 from synth.store import RunInfo
 
@@ -38,6 +39,7 @@ def describe(
     if place is None:
         telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
         name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
+        name = hide_password(name)  # Hydra has put what an override refers to in its place
         return RunInfo(
             name=name[:250],
             parameters=parameters,

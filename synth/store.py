@@ -175,7 +175,7 @@ def _metric(name: str, value: float, at: float, step: int) -> Any:
 
 def connect(uri: str) -> Any:
     """Return an MLflow client; a new store is made only by :func:`open_store`."""
-    return _mlflow().MlflowClient(uri)
+    return load_mlflow().MlflowClient(uri)
 
 
 def is_open(uri: str, run_id: str) -> bool:
@@ -183,7 +183,8 @@ def is_open(uri: str, run_id: str) -> bool:
     return bool(connect(uri).get_run(run_id).info.status == "RUNNING")
 
 
-def _mlflow() -> Any:
+def load_mlflow() -> Any:
+    """Import MLflow, which is to be quiet and to ask nobody."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import mlflow

@@ -91,6 +91,17 @@ def test_password_gets_nowhere(run_cli, stub, tmp_path):
     assert fails(again, "tracking.uri=http://***@127.0.0.1:9")
 
 
+@pytest.mark.parametrize("swept", [(), ("-m", "chunk.size=32,64")], ids=["run", "sweep"])
+def test_password_gets_not_into_the_store(run_cli, stub, serve_store, new_store, tmp_path, swept):
+    (tmp_path / "ml.db").write_bytes(new_store.read_bytes())
+    uri = serve_store(f"sqlite:///{tmp_path}/ml.db").uri.replace("//", "//me:marked@")
+    rest = [text for text in stub if not text.startswith("chunk.size")]
+    done = run_cli(*rest, "tracking=mlflow", f"tracking.uri={uri}", *(swept or ["chunk.size=64"]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "marked" not in done.stdout + done.stderr
+    assert b"marked" not in everything(tmp_path)
+
+
 def test_password_in_a_file_is_refused(run_cli, stub, tmp_path):
     (tmp_path / "own" / "tracking").mkdir(parents=True)
     text = "defaults: [mlflow]\nuri: http://me:marked@127.0.0.1:9\n"

@@ -201,7 +201,8 @@ def error_of(call, *arguments):
     raise AssertionError("it succeeds")
 
 
-def test_errors_of_a_server_are_told_apart(store, serve_store):
+def test_errors_of_a_server_are_told_apart(store, serve_store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     server = serve_store(store)
     client = mlflow.MlflowClient(server.uri)
     run_id = client.create_run("0").info.run_id
