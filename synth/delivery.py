@@ -134,6 +134,8 @@ class MlflowTracker:
 
     def send(self) -> None:
         """Write what waits longest; open the run before."""
+        if self._is_given_up:
+            return
         self._watch_machine()
         if self._store is None:
             self._store = open_store(*self._target)
@@ -182,8 +184,12 @@ class MlflowTracker:
         return describe(error, self._uri)
 
     def _put(self, **row: Any) -> None:
-        if not self._is_finished:
-            self._outbox.put(row)
+        if self._is_finished:
+            return
+        self._outbox.put(row)
+        if self._is_given_up:
+            self._outbox.keep()
+        else:
             self._worker.submit(self)
 
     def _place(self, path: Path) -> str:

@@ -122,13 +122,15 @@ class Worker:
 
     def _run(self) -> None:
         error: Exception | None = None
-        while (sender := self._next()) is not None:
-            error = self._attempt(sender)
-        with self._changed:
-            left = list(self._senders)
-        if error is not None and left:
-            self.errors += [sender.leave(error) for sender in left][:1]
-        self._ended.set_result(None)
+        try:
+            while (sender := self._next()) is not None:
+                error = self._attempt(sender)
+            with self._changed:
+                left = list(self._senders)
+            if error is not None and left:
+                self.errors += [sender.leave(error) for sender in left][:1]
+        finally:
+            self._ended.set_result(None)
 
     def _next(self) -> Sender | None:
         """Return the sender whose turn it is, when there is one; None at the end."""

@@ -181,6 +181,25 @@ def test_worker_waits_once_for_all_its_runs(tmp_path):
     assert all((tmp_path / str(n) / NAME).exists() for n in range(50))
 
 
+def test_what_was_given_up_is_sent_when_it_is_mended(tmp_path, folder, store):
+    (tmp_path / "place").touch()  # a file where a folder should be
+    config = settings(f"sqlite:///{tmp_path}/place/ml.db")
+    info = RunInfo("r", {}, key="k")
+    tracker = MlflowTracker(config, info, Desk(folder))
+    asyncio.run(tracker.run_id())
+    log_half(tracker, 0)
+    asyncio.run(tracker.finish("FINISHED"))
+    assert "resume=" in str(tracker.error)
+    (tmp_path / "place").unlink()
+    (tmp_path / "place").symlink_to(tmp_path)
+    again = MlflowTracker(config, info, Desk(folder, is_at_work=False))
+    asyncio.run(again.finish("FINISHED"))
+    status, _, histories, tags, _, spans = content(config.uri, asyncio.run(again.run_id()))
+    assert (status, tags["tag0"], len(spans)) == ("FINISHED", "x", 1)
+    assert histories["generate/now"] == [[0, True], [0.5, True]]
+    assert not (folder / NAME).exists()
+
+
 def test_figure_that_is_refused_leaves_the_others(store, folder):
     tracker = MlflowTracker(settings(store), RunInfo("r", {}), Desk(folder))
     tracker.log_metrics({"good": 1})
