@@ -6,7 +6,6 @@ as a run would do. One line a finding.
 
 import http.client
 import os
-import re
 import shutil
 import urllib.error
 import urllib.request
@@ -17,7 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from synth.address import check_store
 from synth.config import Config
+from synth.config.passwords import hide_password
 from synth.curation import prepare_curation
 from synth.errors import SynthError
 from synth.export import check_templates, check_token
@@ -203,12 +204,13 @@ def _server(config: Config) -> Iterator[Finding]:
 
 def _external(url: str) -> Finding:
     if _answers(f"{url}/models"):
-        return Finding("server", f"external, {_hide_password(url)} answers")
-    return Finding("server", f"external, {_hide_password(url)} does not answer", is_wrong=True)
+        return Finding("server", f"external, {hide_password(url)} answers")
+    return Finding("server", f"external, {hide_password(url)} does not answer", is_wrong=True)
 
 
 def _tracking(config: Config) -> Iterator[Finding]:
-    uri, shown = config.tracking.uri, _hide_password(config.tracking.uri)
+    uri, shown = config.tracking.uri, hide_password(config.tracking.uri)
+    check_store(config.tracking)
     if config.tracking.kind == "none":
         yield Finding("tracking", "none")
     elif uri.startswith("sqlite:///") and not _is_writable(Path(uri.removeprefix("sqlite:///"))):
@@ -232,10 +234,6 @@ def _answers(url: str) -> bool:
     except (OSError, ValueError, http.client.HTTPException):
         return False
     return True
-
-
-def _hide_password(url: str) -> str:
-    return re.sub("//[^/@]*@", "//…@", url)
 
 
 def _existing(path: Path) -> Path:

@@ -4,7 +4,6 @@ This is where the parts with a life of their own are opened and, whatever happen
 run's record (``run.json``), its tracker, its server.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from synth.address import check_store, ui_command
 from synth.config import Config
 from synth.connection import Connection, open_judge
 from synth.curation import Aids, prepare_curation
+from synth.delivery import Desk
 from synth.errors import ConfigError
 from synth.export import check_templates, check_token
 from synth.external import find_tool
@@ -34,9 +35,9 @@ from synth.server.lease import Session, link_log
 from synth.serving import Serving, plan_serving
 from synth.shared import Shared
 from synth.sources import Location, find_documents
-from synth.store import ui_command
-from synth.tracking import Tracker, Worker, open_tracker
+from synth.tracking import Tracker, open_tracker
 from synth.traffic import Traffic
+from synth.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class Preparation:
         aids = prepare_curation(config)
         check_templates(config)
         check_token(config)
+        check_store(config.tracking)
         needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
         tool = find_tool(config.qa) if needs_tool else ()
         model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None
@@ -158,15 +160,15 @@ class Job:
         summary.outcome.steps = list(before.steps)
         summary.write("RUNNING")  # with its key, before there is an MLflow run that has it
         info = describe(self.config, summary, place, overrides)
-        async with open_tracker(self.config.tracking, info, around.worker) as tracker:
+        desk = Desk(folder, around.worker, summary.note_run)
+        async with open_tracker(self.config.tracking, info, desk) as tracker:
             summary.metrics = tracker.metrics
             try:
                 with summary.recorded():
-                    noting = asyncio.create_task(_note_run_id(summary, tracker))
                     try:
                         await self._work(summary, before, around, tracker, place)
                     finally:
-                        await noting
+                        await tracker.run_id()  # a record has it unless the store is away
             finally:
                 counts = summary.outcome.counts
                 tracker.log_metrics({f"run/{name}": n for name, n in counts.items()})
@@ -298,18 +300,12 @@ async def refuse(
     """Record a job of a sweep that can't be run, and raise ``error``."""
     summary = Summary.begin(folder)
     info = describe(config, summary, place)
-    async with open_tracker(config.tracking, info, around.worker) as tracker:
+    desk = Desk(folder, around.worker, summary.note_run)
+    async with open_tracker(config.tracking, info, desk) as tracker:
         with summary.recorded():
-            summary.mlflow_run_id = await tracker.run_id()
+            await tracker.run_id()
             raise error
 
 
 def _is_served(config: Config) -> bool:
     return config.server.kind == "managed" and "serve" in config.steps
-
-
-async def _note_run_id(summary: Summary, tracker: Tracker) -> None:
-    """Write the tracker's run down as soon as it is known: a killed job goes on with it."""
-    if (run_id := await tracker.run_id()) is not None:
-        summary.mlflow_run_id = run_id
-        summary.write("RUNNING")

@@ -65,7 +65,9 @@ def place_in_sweep() -> Place | None:
     if (folder := os.environ.get(_FOLDER)) is None:
         return None
     book = read_book(Path(folder))
-    return book.place(int(HydraConfig.get().job.num), lambda: book.mlflow_run_id)
+    number = int(HydraConfig.get().job.num)
+    # A store that was away has the sweep's run only later.
+    return book.place(number, lambda: read_book(book.folder).mlflow_run_id)
 
 
 def register_launchers() -> None:

@@ -136,14 +136,15 @@ def _app(node: DictConfig) -> float | None:
     folder = Path(settings.runtime.output_dir)
     try:
         config, overrides = open_door(node), list(settings.overrides.task)
+        place = place_in_sweep()
         if config.shards is None:
-            summary = run_job(config, folder, session, overrides, place_in_sweep())
+            summary = run_job(config, folder, session, overrides, place)
         else:
             check_new(folder)
             dispersal = Dispersal.by(launcher_of(settings), session)
             summary = run_in_shards(config, folder, overrides, dispersal)
         summary.tell()
-        if summary.tracking_error is not None:
+        if summary.tracking_error is not None and place is None:  # a sweep sends it in the end
             raise summary.tracking_error
     except (SynthError, OSError) as error:
         _report(error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synth.config import Config, flatten
+from synth.config.passwords import hide_password
 from synth.record import Summary, versions
 from synth.store import RunInfo
 
@@ -38,7 +39,15 @@ def describe(
     if place is None:
         telling = [text for text in overrides if text.lstrip("+").partition("=")[0] in parameters]
         name = " ".join([config.name, *(text for text in telling if not text.startswith("docs="))])
-        return RunInfo(name[:250], parameters, tags, summary.mlflow_run_id, summary.key)
+        name = hide_password(name)  # Hydra has put what an override refers to in its place
+        return RunInfo(
+            name=name[:250],
+            parameters=parameters,
+            tags=tags,
+            run_id=summary.mlflow_run_id,
+            key=summary.key,
+            began_s=summary.began_s,
+        )
     tags["synth.job"] = str(place.number)
     chosen = {key: value for key, value in place.settings.items() if key not in parameters}
     return RunInfo(
@@ -49,4 +58,5 @@ def describe(
         key=summary.key,
         parent=place.parent,
         objective=config.objective.removeprefix("-"),
+        began_s=summary.began_s,
     )

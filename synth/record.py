@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Summary:
     mlflow_run_id: str | None = None
     ui_command: str = ""
     tracking_error: TrackingError | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _said: tuple[str, str | None] = ("RUNNING", None)
 
     @classmethod
     def begin(cls, folder: Path) -> Self:
@@ -43,6 +46,11 @@ class Summary:
         earlier = read_record(folder)
         kept = ("started", "key", "mlflow_run_id")
         return cls(folder, **{name: earlier[name] for name in kept if name in earlier})
+
+    @property
+    def began_s(self) -> float:
+        """When it has begun, in seconds since 1970."""
+        return datetime.fromisoformat(self.started).timestamp()
 
     def tell(self) -> None:
         """Print what was made, how fast, and where it is."""
@@ -65,6 +73,20 @@ class Summary:
 
     def write(self, status: str, error: str | None = None) -> None:
         """Write ``run.json``."""
+        with self._lock:
+            self._said = (status, error)
+            self._write()
+
+    def note_run(self, run_id: str) -> None:
+        """Write the tracker's run down as soon as it is known; may be called in another thread."""
+        with self._lock:
+            is_new, self.mlflow_run_id = run_id != self.mlflow_run_id, run_id
+            with suppress(OSError):  # a full disk: the run's end says so
+                if is_new:
+                    self._write()
+
+    def _write(self) -> None:
+        status, error = self._said
         record = {
             "status": status,
             "error": error,

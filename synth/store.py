@@ -4,24 +4,31 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from synth.config.files import conf_dir
-from synth.errors import TrackingError
-from synth.records import Call
+from synth.address import sqlite_path
+from synth.artifacts import choose_files
+from synth.outages import StoreAway
+from synth.outbox import Row
+from synth.records import Call, Usage
 from synth.traces import write_call
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
     "GIT_PYTHON_REFRESH": "quiet",
+}
+_LEVELS = {
+    "alembic": logging.WARNING,
+    "mlflow": logging.WARNING,
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "urllib3.connectionpool": logging.ERROR,
 }
 _KEY = "synth.key"
 
@@ -44,38 +51,83 @@ class RunInfo:
     """Returns the run of the sweep that it is a job of; called when the run is opened."""
     objective: str | None = None
     """The figure that MLflow's page for comparison is to show first."""
+    began_s: float = field(default_factory=time.time)
+    """When it has begun, in seconds since 1970, however much later its MLflow run is made."""
 
 
 class Store:
     """An open MLflow run; not for several threads at a time."""
 
-    def __init__(self, client: Any, run: Any, monitor: Any) -> None:
+    def __init__(self, client: Any, run: Any, folder: Path | None = None) -> None:
+        """Take a run.
+
+        Args:
+            folder: where paths of files begin.
+        """
         self.client = client
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
         self._began_s: float = run.info.start_time / 1000
-        self._monitor = monitor
+        self._folder = folder or Path()
+
+    def send(self, rows: Sequence[Row]) -> None:
+        """Write rows of an :class:`~synth.outbox.Outbox`: one of any kind, or several of figures.
+
+        What was written once may be written again: it is there once then.
+        """
+        if "metrics" in rows[0] or "points" in rows[0]:
+            self._log(metric for row in rows for metric in self._metrics(row))
+        else:
+            self._send_one(rows[0])
+
+    def _send_one(self, row: Row) -> None:
+        match row:
+            case {"missing": figures, "at": at}:
+                self.log_missing(figures, at)
+            case {"call": call, "id": number}:
+                self.log_call(call, number)
+            case {"tags": tags}:
+                self.set_tags(tags)
+            case {"experiment_tags": tags}:
+                self.set_experiment_tags(tags)
+            case {"artifacts": folder, "below": below}:
+                self.log_artifacts(self._folder / folder, below)
+            case {"artifact": path}:
+                self.client.log_artifact(self.run_id, str(self._folder / path))
+            case {"status": status, "at": at}:
+                self.close(status, at)
 
     def log_figures(self, figures: Iterable[Figure]) -> None:
         """Log figures."""
-        self._log(figures, lambda at: 0)
+        self._log(_metric(name, value, at, 0) for name, value, at in figures)
 
     def log_points(self, figures: Iterable[Figure]) -> None:
         """Log points of curves; their steps are the seconds since the run has begun.
 
         MLflow's charts have steps below them, and a figure without one is shown as a bar.
         """
-        self._log(figures, lambda at: max(1, round(at - self._began_s)))
+        self._log(_metric(name, value, at, self._step(at)) for name, value, at in figures)
 
-    def _log(self, figures: Iterable[Figure], step_of: Callable[[float], int]) -> None:
-        from mlflow.entities import Metric
+    def log_missing(self, figures: Mapping[str, float], at: float) -> None:
+        """Log those figures that are not there, or are not what was measured last."""
+        known = self.client.get_run(self.run_id).data.metrics
+        self.log_figures((name, x, at) for name, x in figures.items() if known.get(name) != x)
 
-        metrics = [Metric(name, value, int(at * 1000), step_of(at)) for name, value, at in figures]
-        self.client.log_batch(self.run_id, metrics=metrics)
+    def log_call(self, call: Mapping[str, Any], number: str) -> None:
+        """Keep a call to the model as a trace.
 
-    def log_call(self, call: Call) -> None:
-        """Keep a call to the model as a trace."""
-        write_call(self.client.tracking_uri, self.experiment_id, self.run_id, call)
+        Args:
+            call: the fields of a :class:`Call`.
+            number: 32 hexadecimal digits; a trace with the same ones is the same.
+        """
+        told = Call(**{**call, "usage": Usage(**call["usage"])})
+        write_call(self.client.tracking_uri, self.experiment_id, self.run_id, told, number)
+
+    def log_artifacts(self, folder: Path, below: str | None = None) -> None:
+        """Copy files of a folder, into the folder ``below`` if one is named."""
+        for path in choose_files(folder):
+            place = Path(below or "", path.relative_to(folder)).parent.as_posix()
+            self.client.log_artifact(self.run_id, str(path), None if place == "." else place)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Log settings that were not logged before."""
@@ -94,43 +146,36 @@ class Store:
         for key, value in tags.items():
             self.client.set_experiment_tag(self.experiment_id, key, value)
 
-    def close(self, status: str) -> None:
-        """End the run."""
-        if self._monitor is not None:
-            self._monitor.finish()
-        self.client.set_terminated(self.run_id, status)
+    def close(self, status: str, at: float | None = None) -> None:
+        """End the run.
+
+        Args:
+            status: FINISHED, FAILED or KILLED.
+            at: when it has ended, in seconds since 1970; None: now.
+        """
+        self.client.set_terminated(self.run_id, status, None if at is None else int(at * 1000))
+
+    def _log(self, metrics: Iterable[Any]) -> None:
+        self.client.log_batch(self.run_id, metrics=list(metrics))  # which splits what is too much
+
+    def _metrics(self, row: Row) -> Iterator[Any]:
+        step = self._step(row["at"]) if "points" in row else 0
+        figures = row.get("metrics") or row.get("points") or {}
+        yield from (_metric(name, value, row["at"], step) for name, value in figures.items())
+
+    def _step(self, at: float) -> int:
+        return max(1, round(at - self._began_s))
 
 
-def resolve_uri(uri: str) -> str:
-    """Return ``uri`` with a relative sqlite path made absolute."""
-    if not (path := _sqlite_path(uri)):
-        return uri
-    return f"sqlite:///{path.absolute()}"
+def _metric(name: str, value: float, at: float, step: int) -> Any:
+    from mlflow.entities import Metric
 
-
-def ui_command(uri: str) -> str:
-    """Return what to type to look at the runs in a store."""
-    if (path := _sqlite_path(resolve_uri(uri))) is None:
-        return uri
-    script = conf_dir().parent / "scripts" / "ui"
-    return (
-        f"{script} {path}" if script.exists() else f"mlflow ui --backend-store-uri sqlite:///{path}"
-    )
-
-
-def ui_address(uri: str) -> str:
-    """Return where the UI of a store is: the server's own, or where ``scripts/ui`` opens it."""
-    return "http://127.0.0.1:5000" if _sqlite_path(uri) else uri.rstrip("/")
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
+    return Metric(name, value, int(at * 1000), step)
 
 
 def connect(uri: str) -> Any:
     """Return an MLflow client; a new store is made only by :func:`open_store`."""
-    return _mlflow().MlflowClient(uri)
+    return load_mlflow().MlflowClient(uri)
 
 
 def is_open(uri: str, run_id: str) -> bool:
@@ -138,42 +183,53 @@ def is_open(uri: str, run_id: str) -> bool:
     return bool(connect(uri).get_run(run_id).info.status == "RUNNING")
 
 
-def _mlflow() -> Any:
+def load_mlflow() -> Any:
+    """Import MLflow, which is to be quiet and to ask nobody."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import mlflow
+    import mlflow.store.db.utils
 
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # A database that is away is tried again by the worker, where the end of a run ends that; here
+    # ten tries would take minutes. What is wrong is in the error, with no need for a traceback.
+    mlflow.store.db.utils.MAX_RETRY_COUNT = 1
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     return mlflow
 
 
-def open_store(uri: str, experiment: str, info: RunInfo) -> Store:
+def open_store(
+    uri: str,
+    experiment: str,
+    info: RunInfo,
+    artifacts: str | None = None,
+    folder: Path | None = None,
+) -> Store:
     """Open the run that ``info`` describes.
 
+    Args:
+        uri: of the store.
+        experiment: its name; made if it is not there.
+        info: of the run.
+        artifacts: where files of a new experiment go; None: beside an sqlite store, and where an
+            MLflow server has them.
+        folder: where paths of files begin.
+
     Raises:
-        TrackingError: if the sweep that it is a job of is not logged.
+        StoreAway: if the sweep that it is a job of is not logged yet.
     """
     parent_id = info.parent() if info.parent else None
     if info.parent is not None and parent_id is None:
-        raise TrackingError("the run of its sweep is not there")
-    client, experiment_id = _connect(uri, experiment)
+        raise StoreAway("the run of its sweep is not there yet")
+    client, experiment_id = _connect(uri, experiment, artifacts)
     run_id = info.run_id or _find_run(client, experiment_id, info.key)
     run = _go_on(client, run_id) if run_id else _create(client, experiment_id, info, parent_id)
-    monitor = None
-    if info.parent is None:  # what the machine does is the sweep's, not a job's
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        monitor = SystemMetricsMonitor(
-            run.info.run_id, resume_logging=run_id is not None, tracking_uri=uri
-        )
-        monitor.start()
-    store = Store(client, run, monitor)
+    store = Store(client, run, folder)
     known = run.data.params  # can't be changed
     store.log_parameters({key: info.parameters[key] for key in info.parameters if key not in known})
-    if info.objective is not None and run_id is None:
+    if info.objective is not None and not run.data.metrics:
         # That page begins with the figure that was logged first (tried in 3.17).
-        store.log_figures([(info.objective, math.nan, time.time())])
+        store.log_figures([(info.objective, math.nan, info.began_s)])
     return store
 
 
@@ -183,7 +239,8 @@ def _create(client: Any, experiment_id: str, info: RunInfo, parent_id: str | Non
     parent = {"mlflow.parentRunId": parent_id} if parent_id else {}
     key = {_KEY: info.key} if info.key else {}
     tags = resolve_tags() | dict(info.tags) | parent | key  # user, source, commit; ours
-    return client.create_run(experiment_id, tags=tags, run_name=info.name)
+    began_ms = int(info.began_s * 1000)
+    return client.create_run(experiment_id, began_ms, tags=tags, run_name=info.name)
 
 
 def _find_run(client: Any, experiment_id: str, key: str) -> str | None:
@@ -199,19 +256,15 @@ def _go_on(client: Any, run_id: str) -> Any:
     return run
 
 
-def _connect(uri: str, experiment: str) -> tuple[Any, str]:
-    """Return a client, and the experiment's id; a new sqlite store is made by one process at a time.
-
-    Its artifacts stand beside the database: MLflow's own default depends on the current folder.
-    """
-    path = _sqlite_path(uri)
+def _connect(uri: str, experiment: str, artifacts: str | None) -> tuple[Any, str]:
+    """Return a client, and the experiment's id; a new sqlite store is made by one process at a time."""
+    path = sqlite_path(uri)
     if path is None:
         client = connect(uri)
-        return client, _find_experiment(client, experiment, None)
+        return client, _find_experiment(client, experiment, artifacts)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f"{path.name}.lock")):
-        client = connect(uri)
-        artifacts = (path.parent / "mlartifacts").as_uri()
+        client, artifacts = connect(uri), artifacts or (path.parent / "mlartifacts").as_uri()
         return client, _find_experiment(client, experiment, artifacts)
 
 

@@ -6,7 +6,6 @@ Runs of a sweep go on side by side, so spans are made here and given to the stor
 
 import json
 import random
-import secrets
 from typing import Any
 
 from synth.records import Call
@@ -36,7 +35,7 @@ class Sample:
         return position in self._positions
 
 
-def write_call(uri: str, experiment_id: str, run_id: str, call: Call) -> None:
+def write_call(uri: str, experiment_id: str, run_id: str, call: Call, number: str) -> None:
     """Store a call as a trace of one span, with the times of the call.
 
     Args:
@@ -44,11 +43,12 @@ def write_call(uri: str, experiment_id: str, run_id: str, call: Call) -> None:
         experiment_id: of the run.
         run_id: on whose page MLflow shows it.
         call: it.
+        number: of the trace, 32 hexadecimal digits; one that is there already stays one.
     """
     from mlflow.entities import Span
     from mlflow.tracing.client import TracingClient
 
-    client, number = TracingClient(uri), secrets.token_hex(16)
+    client = TracingClient(uri)
     client.start_trace(_describe_trace(f"tr-{number}", experiment_id, run_id, call))
     client.log_spans(experiment_id, [Span.from_dict(_describe_span(f"tr-{number}", call))])
 
@@ -93,7 +93,7 @@ def _describe_span(trace_id: str, call: Call) -> dict[str, Any]:
     return {
         "name": "generate",
         "trace_id": trace_id,
-        "span_id": secrets.token_hex(8),
+        "span_id": trace_id[-16:],
         "parent_span_id": None,
         "start_time_unix_nano": round(call.began_s * 1e9),
         "end_time_unix_nano": round((call.began_s + call.latency_s) * 1e9),

@@ -25,7 +25,7 @@ from hydra.core.global_hydra import GlobalHydra
 from playwright.sync_api import sync_playwright
 
 from synth import SyntheticDataKit
-from synth.config import Config, open_door, register
+from synth.config import Config, TrackingConfig, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
 from synth.records import Endpoint
@@ -170,6 +170,58 @@ def serve(tmp_path):
     for process in started:
         process.kill()
         process.wait()
+
+
+def settings(uri: str, **values: Any) -> TrackingConfig:
+    """Tracking in a store, which is not waited for when it is away."""
+    common = {"kind": "mlflow", "experiment": "exp", "traces": 25, "wait_s": 0, "artifacts": None}
+    return TrackingConfig(uri=uri, **(common | values))
+
+
+class StoreServer:
+    """A real MLflow server on loopback, which can be away."""
+
+    def __init__(self, store_uri: str, folder: Path) -> None:
+        self._store_uri = store_uri
+        self._folder = folder
+        self._port = find_port("127.0.0.1", 0)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        command = ["-m", "mlflow", "server", "--workers", "1", "--port", str(self._port)]
+        with (self._folder / "mlflow.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *command, "--backend-store-uri", self._store_uri],
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(lambda: _accepts(self._port), 60)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def serve_store(tmp_path: Path) -> Iterator[Callable[..., StoreServer]]:
+    """Make an MLflow server on a store, and start it unless it is to be away."""
+    servers = []
+
+    def make(store_uri: str, is_away: bool = False) -> StoreServer:
+        servers.append(StoreServer(store_uri, tmp_path))
+        if not is_away:
+            servers[-1].start()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
 
 
 def _accepts(port: int) -> bool:

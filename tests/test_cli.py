@@ -284,7 +284,8 @@ def test_only_bad_files_is_a_failure(run_cli, stub, tmp_path):
 
 
 def test_store_that_can_not_be_reached_keeps_the_data(run_cli, stub, run_dir):
-    done = run_cli(*stub, "tracking=mlflow", "tracking.uri=http://127.0.0.1:9")
+    at_nobody = ("tracking=mlflow", "tracking.uri=http://127.0.0.1:9", "tracking.wait_s=0")
+    done = run_cli(*stub, *at_nobody)
     assert fails(done, "tracking.uri=http://127.0.0.1:9", "The run's own files are complete")
     record = read_json(run_dir / "run.json")
     assert record["status"] == "FINISHED"

@@ -7,11 +7,13 @@ from dataclasses import replace
 import mlflow
 import pytest
 
-from synth.config import TrackingConfig
+from synth.delivery import Desk, MlflowTracker
 from synth.records import Call, Usage
 from synth.store import RunInfo
 from synth.traces import Sample
-from synth.tracking import MlflowTracker, SilentTracker, Worker
+from synth.tracking import SilentTracker
+from synth.worker import Worker
+from tests.conftest import settings
 
 BEGAN_S = 1_700_000_000.25
 CALL = Call(
@@ -33,14 +35,14 @@ CALL = Call(
 def config(tmp_path, new_store):
     shutil.copy(new_store, tmp_path / "ml.db")
     uri = f"sqlite:///{tmp_path}/ml.db"
-    return TrackingConfig(kind="mlflow", uri=uri, experiment="exp", traces=20)
+    return settings(uri)
 
 
 def keep(config, *calls, worker=None):
     """Log calls to a run of their own; return its id and its experiment's."""
 
     async def run():
-        tracker = MlflowTracker(config, RunInfo("a run", {}), worker)
+        tracker = MlflowTracker(config, RunInfo("a run", {}), Desk(worker=worker))
         for call in calls:
             tracker.log_call(call)
         await tracker.finish("FINISHED")

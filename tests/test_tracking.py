@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from collections import Counter
 import mlflow
 import pytest
 
-from synth.config import TrackingConfig
-from synth.server.lease import find_port
-from synth.store import RunInfo, open_store, resolve_uri
+from synth.address import resolve_uri
+from synth.store import RunInfo, open_store
 from synth.tracking import open_tracker
-from tests.conftest import _accepts, wait_until
+from tests.conftest import settings
 
 INFO = RunInfo("a run", {"gen.temperature": 0.5, "docs": ["a", "b"]}, {"team": "docs"})
 
@@ -35,7 +33,7 @@ def track(config, info, body=lambda tracker: None):
 @pytest.fixture
 def config(tmp_path, new_store):
     shutil.copy(new_store, tmp_path / "ml.db")
-    return TrackingConfig(kind="mlflow", uri=f"sqlite:///{tmp_path}/ml.db", experiment="exp")
+    return settings(f"sqlite:///{tmp_path}/ml.db")
 
 
 def stored(config):
@@ -114,16 +112,16 @@ def test_error_is_a_tag(config):
 
 @pytest.mark.parametrize("uri", ["sqlite:////proc/nowhere/ml.db", "nosuch://x"])
 def test_store_that_can_not_be_opened_never_raises(tmp_path, caplog, uri):
-    config = TrackingConfig(kind="mlflow", uri=uri, experiment="exp")
+    config = settings(uri)
     with caplog.at_level(logging.WARNING):
         run_id, tracker = track(config, INFO, lambda tracker: tracker.log_metrics({"a": 1}))
     assert run_id is None
     assert uri.partition(":")[0] in str(tracker.error)
-    assert len([r for r in caplog.records if r.name == "synth.tracking"]) == 1
+    assert len([r for r in caplog.records if r.name == "synth.delivery"]) == 1
 
 
 def test_none_is_silent(tmp_path):
-    config = TrackingConfig(kind="none", uri="", experiment="exp")
+    config = settings("", kind="none")
     run_id, tracker = track(config, INFO, lambda tracker: tracker.log_metrics({"a": 1}))
     assert (run_id, tracker.error, tracker.metrics) == (None, None, {"a": 1})
 
@@ -144,10 +142,10 @@ def test_new_store_is_made_by_one_of_many(tmp_path):
     uri = f"sqlite:///{tmp_path}/deep/new.db"
     code = f"""
 import asyncio
-from synth.config import TrackingConfig
 from synth.store import RunInfo
 from synth.tracking import open_tracker
-config = TrackingConfig(kind="mlflow", uri={uri!r}, experiment="exp")
+from tests.conftest import settings
+config = settings({uri!r})
 async def main():
     async with open_tracker(config, RunInfo("r", {{}})) as tracker:
         assert await tracker.run_id(), tracker.error
@@ -159,13 +157,13 @@ asyncio.run(main())
 
 WRITER = """
 import asyncio, sys, time
-from synth.config import TrackingConfig
 from synth.records import Call, Usage
 from synth.store import RunInfo
 from synth.tracking import open_tracker
+from tests.conftest import settings
 
 async def main():
-    config = TrackingConfig(kind="mlflow", uri=sys.argv[1], experiment="exp", traces=25)
+    config = settings(sys.argv[1])
     async with open_tracker(config, RunInfo(sys.argv[2], {"number": sys.argv[2]})) as tracker:
         for n in range(25):
             tracker.log_metrics({f"m{n}": n, f"n{n}": n})
@@ -183,26 +181,11 @@ asyncio.run(main())
 
 
 @pytest.fixture(params=["sqlite", "server"])
-def shared_store(request, config, tmp_path):
+def shared_store(request, config, serve_store):
     """The address of a store that many write to: a file, or a real MLflow server on loopback."""
     if request.param == "sqlite":
-        yield config.uri
-        return
-    port = find_port("127.0.0.1", 0)
-    command = ["-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *command, "--backend-store-uri", config.uri],
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            cwd=tmp_path,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    wait_until(lambda: _accepts(port), 60)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(server.pid, 9)
-    server.wait()
+        return config.uri
+    return serve_store(config.uri).uri
 
 
 def test_many_who_log_at_once_lose_nothing(shared_store, config):

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from synth.config.describe import expected, is_mapping, settings, takes_null
+from synth.config.passwords import has_password, hide_password
 from synth.config.schema import STEPS, Config
 from synth.config.setting import Setting
 from synth.errors import ConfigError
@@ -45,6 +46,7 @@ def open_door(node: DictConfig) -> Config:
         for key, value in leaves(given)
         if (problem := _problem_of(key, value, from_file=True))
     ]
+    problems += _written_passwords(node)
     if problems:
         raise ConfigError(problems)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), given))
@@ -95,10 +97,11 @@ def check_overrides(overrides: Sequence[str], groups: dict[str, list[str]]) -> l
 
 def flatten(config: Config) -> dict[str, Any]:
     """Return the config as ``{"gen.temperature": 0.7, …}`` without secrets."""
+    rules = settings()
     return {
-        key: value
+        key: hide_password(value) if key in rules and rules[key].may_hold_password else value
         for key, value in leaves(dataclasses.asdict(config))
-        if not ((spec := settings().get(key)) and spec.secret)
+        if not (key in rules and rules[key].secret)
     }
 
 
@@ -110,6 +113,25 @@ def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves({str(k): v for k, v in value.items()}, f"{key}.")
         else:
             yield key, value
+
+
+def _written_passwords(node: DictConfig) -> Iterator[str]:
+    """Yield a problem for each password that stands in a file: it would be saved with every run."""
+    for key, spec in settings().items():
+        written = _written(node, key) if spec.may_hold_password else ""
+        if has_password(written) and "${" not in written:
+            yield (
+                f"{key}={hide_password(written)}: its password would be saved with each run; write "
+                "${oc.env:NAME} for it and set that variable, or for PostgreSQL PGPASSWORD"
+            )
+
+
+def _written(node: DictConfig, key: str) -> str:
+    """Return the text of a key with its interpolations as they stand."""
+    value: Any = OmegaConf.to_container(node, resolve=False)
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _values_of(override: Override) -> list[Any]:
@@ -180,7 +202,10 @@ def _hint(word: str, known: Any) -> str:
 
 
 def _shown(spec: Setting, value: Any) -> str:
-    return "<secret>" if spec.secret else repr(value) if isinstance(value, str) else str(value)
+    if spec.secret:
+        return "<secret>"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return hide_password(text) if spec.may_hold_password else text
 
 
 def _is_in_range(spec: Setting, value: Any) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth.config.describe import is_mapping, settings
+from synth.config.passwords import has_password
+from synth.config.setting import Setting
 
 _QUESTIONS = {
     *("--hydra-help", "--version"),
@@ -80,11 +82,17 @@ def _config_dir_in(arguments: Sequence[str]) -> Path | None:
     return None
 
 
+def _is_secret(spec: Setting, value: str) -> bool:
+    if spec.may_hold_password:
+        return has_password(value) and "${" not in value
+    return spec.secret and value not in ("", "null") and not value.startswith("${")
+
+
 def _hide_secret(override: str, secrets: dict[str, str]) -> str:
     typed, _, value = override.partition("=")
     key = typed.lstrip("+")
     spec = settings().get(key)
-    if spec is None or not spec.secret or value in ("", "null") or value.startswith("${"):
+    if spec is None or not _is_secret(spec, value):
         return override
     name = "SYNTH_" + key.replace(".", "_").upper()
     secrets[name] = _unquoted(value)

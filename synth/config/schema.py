@@ -129,13 +129,30 @@ class TrackingConfig:
     """Where runs are logged."""
 
     kind: str = setting("mlflow, or none", choices=("mlflow", "none"))
-    uri: str = setting("MLflow store; a relative sqlite path starts in the current folder")
+    uri: str = setting(
+        "MLflow store: sqlite:///…, where a relative path starts in the current folder; http://… of "
+        "an MLflow server; or postgresql://…. A password in it is neither shown nor saved",
+        accepts=is_text,
+        expected="sqlite:///…, http://… or postgresql://…",
+        may_hold_password=True,
+    )
     experiment: str = setting(
         "MLflow experiment that collects the runs", accepts=is_text, expected="a name"
     )
     traces: int = setting(
         "how many chunks, at most, have their calls kept as traces: prompt, reply, tokens, times; 0 = none",
         least=0,
+    )
+    wait_s: float = setting(
+        "longest wait for a store that is away when a run or sweep ends, in seconds; 0 = none. What "
+        "it could not take is kept beside the run, and sent by resume=",
+        least=0,
+    )
+    artifacts: str | None = setting(
+        "folder or URI that takes the files of the runs when the experiment is made; null = beside "
+        "an sqlite store, outputs/mlartifacts for another database, and what an MLflow server says",
+        accepts=is_text,
+        expected="a folder, a URI such as s3://bucket/runs, or null",
     )
 
 

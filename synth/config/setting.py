@@ -23,12 +23,15 @@ class Setting:
     expected: str = ""
     """What ``accepts`` accepts, in words."""
     secret: bool = False
+    may_hold_password: bool = False
+    """Whether it is an address, of which only the password is secret."""
 
 
 def setting(help: str, **rules: Any) -> Any:  # noqa: A002  (the field's standard term)
     """Declare a key; ``rules`` are the fields of :class:`Setting`."""
     spec = Setting(help, **rules)
-    return field(default=MISSING, repr=not spec.secret, metadata={"setting": spec})
+    is_shown = not (spec.secret or spec.may_hold_password)
+    return field(default=MISSING, repr=is_shown, metadata={"setting": spec})
 
 
 def is_one_or_more_texts(value: Any) -> bool:

@@ -29,7 +29,7 @@ _POLL_S = 0.5
 _DYING_S = 10
 _TAIL_CHARS = 300
 _OUTPUT = "output.log"
-_SECRETS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
+_SECRETS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "TRACKING_URI")
 """How variables end that a worker does not get to see."""
 
 

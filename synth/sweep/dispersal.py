@@ -22,7 +22,7 @@ from synth.sweep.node import Shift
 from synth.sweep.plan import Request, server_key
 from synth.sweep.runner import Runner, groups, prepare_all
 from synth.sweep.slurm import check_slurm
-from synth.tracking import Worker
+from synth.worker import Worker
 
 _FOLDER = "shards"
 

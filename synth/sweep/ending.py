@@ -9,6 +9,7 @@ import pandas as pd
 from rich import get_console
 from rich.table import Table
 
+from synth.address import ui_address, ui_command
 from synth.charts import save_pictures
 from synth.comparison.overlap import SHARED, find_shared
 from synth.comparison.plots import draw
@@ -19,7 +20,6 @@ from synth.comparison.views import Links, note, shared_view, view_key
 from synth.config import Config
 from synth.measure import MEANS, RATIOS, read_figures
 from synth.progress import tell
-from synth.store import ui_address, ui_command
 from synth.sweep.book import Book
 from synth.sweep.links import describe_links
 from synth.tracking import Tracker

@@ -22,7 +22,7 @@ from synth.server.lease import Session
 from synth.sweep.book import DONE, Book, Entry, read_book
 from synth.sweep.plan import Request
 from synth.sweep.runner import Ready, Runner, prepare
-from synth.tracking import Worker
+from synth.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from synth.server.lease import Session, fingerprint
 from synth.shared import Shared
 from synth.sweep.book import Book
 from synth.sweep.plan import Request
-from synth.tracking import Worker
 from synth.traffic import Traffic
+from synth.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -11,19 +11,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from synth.config import flatten
+from synth.delivery import Desk
 from synth.errors import ConfigError, InUse, TrackingError
 from synth.job import Preparation
 from synth.loop import run_async
+from synth.outbox import is_waiting
 from synth.progress import tell
 from synth.record import hold, read_record, versions
 from synth.server.lease import Session
-from synth.settle import settle
+from synth.settle import note_error, settle
 from synth.store import RunInfo
 from synth.sweep.book import Book, Entry
 from synth.sweep.cluster import give_back, run_on_cluster
 from synth.sweep.plan import Request, check_sweep, ranks, server_key, settings_of, varying
 from synth.sweep.runner import Ready, Result, Runner, groups, prepare_all
-from synth.tracking import Tracker, Worker, new_tracker
+from synth.tracking import Tracker, new_tracker
+from synth.worker import Worker
 
 if TYPE_CHECKING:
     from synth.sweep.ending import Ending
@@ -68,7 +71,8 @@ class Sweep:
         try:
             run_async(lambda: self._finish("KILLED" if is_killed else "FINISHED"))
         finally:
-            self._worker.close()
+            self._worker.close(0.0 if is_killed else self._wait_s)
+            self._note_unsent()
             self._loader.shutdown()
             self._lock.release()
         if kind is None and (errors := [*self._worker.errors, *self._errors_of_jobs()]):
@@ -150,28 +154,41 @@ class Sweep:
         tags |= {"synth.kind": "sweep", "synth.version": versions()["synth"]}
         name = self._book.title(configs[0].name)
         info = RunInfo(name[:250], same, tags, self._book.mlflow_run_id, self._book.key)
-        self._tracker = new_tracker(configs[0].tracking, info, self._worker)
+        desk = Desk(self._book.folder, self._worker, self._note_run)
+        self._tracker = new_tracker(configs[0].tracking, info, desk)
         self._ending = self._loader.submit(_load_ending)
 
     async def _run(self, ready: Sequence[Ready]) -> Mapping[int, Result]:
-        noting = asyncio.create_task(self._note_run_id())
+        assert self._tracker is not None
+        parent = self._tracker.known_run_id
+        runner = Runner(self._book, self._session, parent, self._worker)
         try:
-            assert self._tracker is not None
-            parent = self._tracker.known_run_id
-            runner = Runner(self._book, self._session, parent, self._worker)
             return await runner.run(groups(ready))
         finally:
-            await noting
+            await self._tracker.run_id()  # the book has it unless the store is away
 
-    async def _note_run_id(self) -> None:
-        assert self._tracker is not None
-        self._book.mlflow_run_id = await self._tracker.run_id()
-        self._book.write()
+    def _note_run(self, run_id: str) -> None:
+        self._book.mlflow_run_id = run_id
+        with contextlib.suppress(OSError):
+            self._book.write()
+
+    @property
+    def _wait_s(self) -> float:
+        return max((one.config.tracking.wait_s for one in self._requests.values()), default=0.0)
+
+    def _note_unsent(self) -> None:
+        """Say in the records of jobs that the store lacks something of them."""
+        for request in self._requests.values():
+            if self._worker.errors and is_waiting(request.folder):
+                note_error(request.folder, str(self._worker.errors[0]))
 
     async def _settle(self, requests: Iterable[Request]) -> None:
         """Make good what killed processes could not say of these jobs, and a store could not take."""
         assert self._tracker is not None
+        await self._tracker.run_id()
         for request in requests:
+            if self._worker.is_away and _status(request) != "RUNNING":
+                continue  # it would have to be waited for, for each of them
             place = self._book.place(request.number, self._tracker.known_run_id)
             try:
                 await settle(request.config, request.folder, place, worker=self._worker)
@@ -180,10 +197,24 @@ class Sweep:
             except (ConfigError, TrackingError) as error:
                 log.warning("#%d %s", request.number, error)
 
+    async def _unsettled(self, is_killed: bool) -> list[Request]:
+        """Return the jobs whose processes could not say how they ended, or not to the store."""
+        requests = self._requests.values()
+        if any(is_waiting(one.folder) for one in requests):
+            # What is left then, jobs in processes of their own have left.
+            is_sent = await self._worker.drain(0.0 if is_killed else self._wait_s)
+        else:
+            is_sent = True
+        return [
+            one
+            for one in requests
+            if _status(one) == "RUNNING" or (is_sent and is_waiting(one.folder))
+        ]
+
     async def _finish(self, status: str) -> None:
         if self._tracker is None:  # no job could be run
             return
-        await self._settle(one for one in self._requests.values() if _status(one) == "RUNNING")
+        await self._settle(await self._unsettled(status == "KILLED"))
         records = {number: read_record(one.folder) for number, one in self._requests.items()}
         self.is_complete = all(record.get("status") == "FINISHED" for record in records.values())
         if status == "FINISHED" and not self.is_complete:
