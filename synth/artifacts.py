@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synth.outbox import NAME
+from synth.rows import SHARDS_FOLDER
 
 _MOST_DATA_FILES = 500
 _DATA = "data"
-_LEFT_OUT = (NAME,)
+_LEFT_OUT = (NAME, SHARDS_FOLDER)  # what shards have made is in the run's own files
 _HIDDEN = (".hydra",)
 """Of hidden folders, those that tell something; other hidden ones are scratch."""
 
@@ -31,9 +32,9 @@ def _files(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if _is_shown(name))
         for name in sorted(names):
             path = Path(place) / name
-            if _is_shown(name) and name not in _LEFT_OUT and path.is_file():
+            if _is_shown(name) and path.is_file():
                 yield path
 
 
 def _is_shown(name: str) -> bool:
-    return not name.startswith(".") or name in _HIDDEN
+    return name not in _LEFT_OUT and (not name.startswith(".") or name in _HIDDEN)

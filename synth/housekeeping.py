@@ -9,7 +9,7 @@ from rich.table import Table
 
 from synth.errors import ConfigError
 from synth.models import cache_dir
-from synth.replies import NAME, Replies
+from synth.replies import Replies, store_in
 
 _MIB, _GIB = 2**20, 2**30
 _LIMITS = {
@@ -29,7 +29,7 @@ def keep_house(arguments: Sequence[str], console: Console) -> None:
         StoreError: if the store can't be read or written.
     """
     limits = read_limits(arguments)
-    with Replies(cache_dir() / NAME) as replies:
+    with Replies(path := store_in(cache_dir())) as replies:
         if limits:
             age_d, gib = limits.get("max_age_d"), limits.get("max_gib")
             n_deleted = replies.clean(
@@ -43,7 +43,7 @@ def keep_house(arguments: Sequence[str], console: Console) -> None:
             table.add_row(
                 escape(held.model), f"{held.n_replies:,}", f"{held.n_bytes / _MIB:,.1f}", last
             )
-    console.print(f"Replies in {cache_dir() / NAME}:", soft_wrap=True)
+    console.print(f"Replies in {path}:", soft_wrap=True)
     console.print(table if table.row_count else "none")
 
 

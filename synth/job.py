@@ -27,7 +27,7 @@ from synth.models import Model, cache_dir, download, resolve_model
 from synth.place import Place, describe
 from synth.qa import Kind, describe_shortage
 from synth.record import Summary, hold, read_record
-from synth.replies import NAME, Replies
+from synth.replies import NAME, Replies, store_in
 from synth.run import Experiment
 from synth.salvage import Salvage, salvage
 from synth.server.launch import Launch, Launches
@@ -226,7 +226,7 @@ class Job:
             replies = around.replies if self.config.gen.reuse else None
             if replies is None:
                 own = folder / f".{NAME}"
-                path = cache_dir() / NAME if self.config.gen.reuse else own
+                path = store_in(cache_dir()) if self.config.gen.reuse else own
                 replies = stack.enter_context(Replies(path))
             rank, number = (place.rank, place.number) if place else (0, 0)
             yield Asking(

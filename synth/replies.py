@@ -8,6 +8,7 @@ counts, so this is also the journal from which an interrupted run goes on.
 import asyncio
 import hashlib
 import json
+import platform
 import sqlite3
 import threading
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from synth.errors import StoreError
+from synth.filesystems import network_filesystem
 from synth.records import Reply, Usage
 
 NAME = "replies.db"
@@ -46,6 +48,15 @@ class Holding:
     n_bytes: int
     last_used_s: float
     """When one of them was last asked for (Unix time)."""
+
+
+def store_in(cache: Path) -> Path:
+    """Return this machine's store in a folder of caches.
+
+    On a network file system each machine has its own: processes of several can't share one of SQLite.
+    """
+    is_shared = network_filesystem(cache) is not None
+    return cache / (f"replies.{platform.node()}.db" if is_shared else NAME)
 
 
 class Replies:
@@ -211,7 +222,9 @@ def _reply_of(body: str) -> Reply:
 def _connect(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time.
     connection = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    # Memory that processes share is local; without it a reader waits for a writer.
+    mode = "WAL" if network_filesystem(path) is None else "TRUNCATE"
+    connection.execute(f"PRAGMA journal_mode = {mode}")
     # A killed process loses nothing; when the power goes, the last replies may have to be asked for again.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(_SCHEMA)

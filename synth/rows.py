@@ -17,6 +17,7 @@ CURATE_REQUESTS = "curate_requests.jsonl"
 OPINIONS = "opinions.jsonl"
 """What models have said of pairs, where they were asked in a shard: one row a pair, with its
 ``chunk_id``."""
+SHARDS_FOLDER = "shards"
 SHARDS = "shards.json"
 """That a run was divided into shards, and how far they are merged: :mod:`synth.shards`."""
 

@@ -15,14 +15,13 @@ from synth.config import Config, is_saved, open_saved, save_changed
 from synth.errors import ConfigError
 from synth.io import replacing, write_json
 from synth.record import NAME
-from synth.rows import CHUNKS, DOCUMENTS, is_split, read_rows
+from synth.rows import CHUNKS, DOCUMENTS, SHARDS_FOLDER, is_split, read_rows
 from synth.shards.assign import assign
 from synth.shards.book import Book, Shard, read_book
 from synth.texts import FOLDER as TEXTS
 
 log = logging.getLogger(__name__)
 
-_FOLDER = "shards"
 _MOST_OPEN = 256
 """Files that are written at a time; of more shards, rows are read more than once."""
 
@@ -44,7 +43,7 @@ def split(folder: Path, n_shards: int) -> list[Path]:
         if book.chunks != _digest(folder / CHUNKS):
             raise ConfigError(
                 [
-                    f"{folder}: its shards are of other chunks; remove {_FOLDER} and shards.json there"
+                    f"{folder}: its shards are of other chunks; remove {SHARDS_FOLDER} and shards.json there"
                 ]
             )
         return book.folders
@@ -87,7 +86,7 @@ def _describe(
 ) -> list[Shard]:
     n_shards = max(number_of.values(), default=0) + 1
     width = len(str(n_shards - 1))
-    shards = [Shard(f"{_FOLDER}/{number:0{width}}", 0, 0, 0) for number in range(n_shards)]
+    shards = [Shard(f"{SHARDS_FOLDER}/{number:0{width}}", 0, 0, 0) for number in range(n_shards)]
     for id_, number in number_of.items():
         shards[number].n_documents += 1
         shards[number].n_chunks += n_chunks[id_]

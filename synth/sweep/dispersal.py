@@ -13,6 +13,7 @@ from synth.job import Preparation, Surroundings
 from synth.loop import run_async
 from synth.process import end_with
 from synth.record import Summary, read_record
+from synth.rows import SHARDS_FOLDER
 from synth.server.launch import Launches
 from synth.server.lease import Session
 from synth.shards import split
@@ -23,8 +24,6 @@ from synth.sweep.plan import Request, server_key
 from synth.sweep.runner import Runner, groups, prepare_all
 from synth.sweep.slurm import check_slurm
 from synth.worker import Worker
-
-_FOLDER = "shards"
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class Dispersal:
 
     def give_back(self, folder: Path) -> None:
         """End what a cluster does for the run in ``folder``."""
-        if (folder / _FOLDER / NAME).exists():
-            run_async(lambda: give_back(read_book(folder / _FOLDER)))
+        if (folder / SHARDS_FOLDER / NAME).exists():
+            run_async(lambda: give_back(read_book(folder / SHARDS_FOLDER)))
 
     def check(self) -> None:
         """Raise ConfigError if the cluster can't be asked."""
@@ -80,7 +79,7 @@ class Dispersal:
 
     def _open(self, folder: Path, shards: Sequence[Path]) -> Book:
         """Return the shards' book, as an earlier attempt has left it or a new one."""
-        where = folder / _FOLDER
+        where = folder / SHARDS_FOLDER
         if (where / NAME).exists():
             return read_book(where)
         server = server_key(open_saved(shards[0]))

@@ -12,7 +12,7 @@ from synth.job import Job, Preparation, Surroundings, refuse
 from synth.models import cache_dir
 from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary
-from synth.replies import NAME, Replies
+from synth.replies import Replies, store_in
 from synth.server.launch import Launches
 from synth.server.lease import Session, fingerprint
 from synth.shared import Shared
@@ -91,7 +91,7 @@ class Runner:
         """
         launches = Launches(self._session)
         shared = Shared(self._session.folder / "shared")
-        with share_progress(), Replies(cache_dir() / NAME) as replies:
+        with share_progress(), Replies(store_in(cache_dir())) as replies:
             for group in ready:
                 async with Traffic() as traffic, asyncio.TaskGroup() as tasks:
                     around = Surroundings(
