@@ -29,7 +29,7 @@ from synth.config import Config, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
 from synth.records import Endpoint
-from synth.server.lease import find_port
+from synth.server.address import find_port
 from synth.tokens import Tokenizer
 
 STRICT = ["-W", "error", "-W", "ignore:The ``noload`` loader"]  # MLflow 3.17 on SQLAlchemy 2.1

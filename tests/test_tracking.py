@@ -13,7 +13,7 @@ import mlflow
 import pytest
 
 from synth.config import TrackingConfig
-from synth.server.lease import find_port
+from synth.server.address import find_port
 from synth.store import RunInfo, open_store, resolve_uri
 from synth.tracking import open_tracker
 from tests.conftest import _accepts, wait_until
