@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from synth.config import Config, check_config
 from synth.errors import ConfigError
-from synth.memory import Machine, Plan, describe_plan, make_plan
+from synth.memory import Machine, Plan, describe_plan, divide, find_tightest, make_plan
 from synth.models import Model, cache_dir, download, identify
-from synth.server.command import Command, build_command, engine_args, program
+from synth.server.command import Command, build_ladders, engine_args, program
 from synth.server.flags import known_flags, unknown_flags
+from synth.server.lease import fingerprint
 from synth.tally import count_gpus
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,16 @@ class Serving:
 
     config: Config
     """The run's configuration, with the length that the plan has settled."""
-    commands: Sequence[Command]
-    """What to launch, and then what to try when memory runs out."""
+    ladders: Sequence[Sequence[Command]]
+    """For each server what to launch, and then what to try when memory runs out."""
     answerer: str = ""
     """The model, and all of its settings that decide what it answers."""
     n_gpus: int = 0
+
+    @property
+    def key(self) -> str:
+        """What is equal for jobs that use the same servers."""
+        return fingerprint(self.ladders[0][0])
 
     def adapt(self, config: Config) -> "Serving":
         """Return the same server for a run with the same model, memory and server settings.
@@ -44,15 +50,16 @@ def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
     Raises:
         ConfigError: if it can't fit, a flag is unknown, or the weights can't be had.
     """
-    plan = make_plan(config, model.shape, model.weight_bytes, machine)
+    part = find_tightest(divide(machine, config))
+    plan = make_plan(config, model.shape, model.weight_bytes, part)
     config = _shorten(config, plan)
-    commands = [build_command(config, model, rung, machine) for rung in (plan, *plan.ladder())]
-    check_flags(config, commands[0].env)
-    for line in describe_plan(plan, machine):
+    ladders = build_ladders(config, model, plan, machine)
+    check_flags(config, ladders[0][0].env)
+    for line in describe_plan(plan, part, config.server.replicas):
         log.info(line)
     download(model)
     n_gpus = 0 if machine.is_cpu_build else count_gpus(config)
-    return Serving(config, commands, _describe_answerer(config, model, plan), n_gpus)
+    return Serving(config, ladders, _describe_answerer(config, model, plan), n_gpus)
 
 
 def check_flags(config: Config, env: Mapping[str, str]) -> None:

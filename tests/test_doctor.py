@@ -84,6 +84,22 @@ def test_each_external_endpoint_is_asked(make_config, serve, stub):
     assert [finding.is_wrong for finding in servers] == [False, True]
 
 
+def test_file_of_endpoints_is_read(examine_stub, serve, tmp_path):
+    file = tmp_path / "endpoints.txt"
+    external = ["server=external", f"server.api_base={file}"]
+    text, is_wrong = examine_stub(*external)["server"]
+    assert ("is not there yet: a run waits for it" in text, is_wrong) == (True, False)
+    file.write_text(f"{serve().base_url}\nnonsense\n")
+    text, is_wrong = examine_stub(*external)["server"]
+    assert ("answers" in text, "line 2: 'nonsense'" in text, is_wrong) == (True, True, True)
+
+
+def test_servers_are_counted(examine_stub):
+    topics = examine_stub("server.replicas=2", "server.port=18000")
+    assert "x 2, each with" in topics["memory"][0]
+    assert "2 times vLLM on 127.0.0.1:18000 to 18001" in topics["server"][0]
+
+
 def test_port_that_speaks_no_http_does_not_answer(examine_stub):
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=greet_once, args=[server])

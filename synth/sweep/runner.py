@@ -14,8 +14,8 @@ from synth.place import Place
 from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary
 from synth.replies import NAME, Replies
-from synth.server.launch import Launches
-from synth.server.lease import Session, fingerprint
+from synth.server.fleet import Launches
+from synth.server.lease import Session
 from synth.shared import Shared
 from synth.sweep.book import Book
 from synth.sweep.plan import Request
@@ -120,5 +120,6 @@ def _server_of(one: Ready) -> str:
     if isinstance(one.job, ConfigError):
         return ""
     if one.job.serving is not None:
-        return fingerprint(one.job.serving.commands[0])
-    return " ".join(one.job.config.server.api_bases)
+        return one.job.serving.key
+    server = one.job.config.server
+    return " ".join(server.api_bases) or str(server.endpoints_file)
