@@ -3,10 +3,19 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from synth.config import Config, check_config
 from synth.errors import ConfigError
-from synth.memory import Machine, Plan, describe_plan, divide, find_tightest, make_plan
+from synth.memory import (
+    Machine,
+    Plan,
+    describe_plan,
+    divide,
+    find_tightest,
+    make_plan,
+    read_spread,
+)
 from synth.models import Model, cache_dir, download, identify
 from synth.server.command import Command, build_ladders, engine_args, program
 from synth.server.flags import known_flags, unknown_flags
@@ -63,17 +72,21 @@ def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
 
 
 def check_flags(config: Config, env: Mapping[str, str]) -> None:
-    """Refuse flags in ``server.engine_args`` that the installed vLLM does not know.
+    """Refuse flags in ``server.engine_args`` that the installed vLLM does not know, or can't heed.
 
     Args:
         env: variables that vLLM needs.
 
     Raises:
-        ConfigError: with the nearest flag that it does know.
+        ConfigError: with the nearest flag that it does know, or what is not installed.
     """
     given = engine_args(config)
     if not given or config.server.command:  # a program of the user's own is not asked
         return
+    if read_spread(config).n_here is None and find_spec("ray") is None:
+        raise ConfigError(
+            ["server.engine_args: ray is not installed in this environment; add ray[cgraph] to it"]
+        )
     known = known_flags(program(config), env, cache_dir())
     if known and (problems := unknown_flags(given, known)):
         raise ConfigError(problems)

@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from synth.doctor import examine
+from synth.errors import ConfigError
+from synth.serving import check_flags
 
 
 @pytest.fixture
@@ -92,6 +94,12 @@ def test_file_of_endpoints_is_read(examine_stub, serve, tmp_path):
     file.write_text(f"{serve().base_url}\nnonsense\n")
     text, is_wrong = examine_stub(*external)["server"]
     assert ("answers" in text, "line 2: 'nonsense'" in text, is_wrong) == (True, True, True)
+
+
+def test_ray_that_is_not_installed_is_told(make_config):
+    config = make_config("server.engine_args={distributed-executor-backend: ray}")
+    with pytest.raises(ConfigError, match="ray is not installed"):
+        check_flags(config, {})
 
 
 def test_servers_are_counted(examine_stub):
