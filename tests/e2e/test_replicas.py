@@ -3,11 +3,11 @@
 import os
 import signal
 
+import psutil
 import pytest
 
 from synth.io import read_json, read_jsonl
 from tests.conftest import wait_until
-from tests.e2e.conftest import vllm_processes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -18,12 +18,13 @@ SMALL = (
 )
 
 
-def server_of(part):
-    """Return the process of a server that listens, of all those that have its environment."""
-    return next(
+@pytest.fixture
+def server_of(offspring):
+    """Return the process that listens for a server of this test."""
+    return lambda part: next(
         one
-        for one in vllm_processes()
-        if "api_server" in " ".join(one.info["cmdline"] or [])
+        for one in map(psutil.Process, offspring())
+        if "vllm.entrypoints.openai.api_server" in one.cmdline()
         and one.environ().get("SYNTH_REPLICA") == part
     )
 
@@ -32,7 +33,9 @@ def has_answered(log_path):
     return log_path.exists() and "POST /v1/chat/completions" in log_path.read_text()
 
 
-def test_run_is_complete_when_one_of_two_servers_is_killed(start_cli, tmp_path):
+def test_run_is_complete_when_one_of_two_servers_is_killed(
+    start_cli, tmp_path, server_of, offspring
+):
     run = tmp_path / "run"
     process = start_cli("hydra.run.dir=run", "server.replicas=2", FEW, *SMALL)
     wait_until(lambda: all(has_answered(run / f"server{n}.log") for n in ("", "-2")), 400)
@@ -48,4 +51,4 @@ def test_run_is_complete_when_one_of_two_servers_is_killed(start_cli, tmp_path):
     assert chunks == set(asked) | set(failed)
     assert "TransientError" not in str(list(read_jsonl(run / "failures.jsonl")))
     assert has_answered(run / "server-2.1.log")
-    assert vllm_processes() == []
+    assert not offspring()
