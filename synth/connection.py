@@ -2,35 +2,35 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from synth.client import Client, list_models
+from synth.client import Client
 from synth.config import Config, ServerConfig
-from synth.errors import ConfigError, RequestRejected, ServerError, TransientError
+from synth.endpoints import Outside, ask_external
+from synth.errors import ServerError
 from synth.memory import Expected
 from synth.records import Endpoint
 from synth.replies import Replies
 from synth.respondent import Respondent
-from synth.server.launch import Launch
-from synth.server.report import KvCache, read_report
+from synth.server.fleet import Fleet
+from synth.server.report import KvCache
 from synth.tracking import Tracker
-from synth.traffic import Route, Traffic
+from synth.traffic import Find, Route, Traffic
 
 log = logging.getLogger(__name__)
 
 
 class Connection:
-    """The endpoints of a run: one of ours, which is kept running, or somebody's."""
+    """The endpoints of a run: servers of ours, which are kept running, or somebody's."""
 
     def __init__(
         self,
         settings: ServerConfig,
-        launch: Launch | None,
+        fleet: Fleet | None,
         tracker: Tracker,
         *,
         is_shared: bool = False,
@@ -38,34 +38,35 @@ class Connection:
         """Watch over the endpoints.
 
         Args:
-            is_shared: whether ours was launched for another job.
+            is_shared: whether ours were launched for another job.
         """
-        self._settings = settings
-        self._launch = launch
+        self._fleet = fleet
+        self._outside = Outside(settings)
         self._is_shared = is_shared
         self._tracker = tracker
         self._is_open = False
-        self._n_restarts_before = 0
+        self._n_restarts_before = self._count_restarts()
         self.facts: dict[str, Any] = {"kind": settings.kind}
         """What ``run.json`` says of the server."""
 
     async def open(self) -> Route:
-        """Return the endpoints when they answer; of several external ones, when one of them does.
+        """Return the endpoints when they answer; of several, when one of them does.
 
         Raises:
-            ServerError: if the managed server does not get ready.
+            ServerError: if no managed server gets ready, or no endpoint comes up in a file.
             ClientError: if no external endpoint answers.
+            ConfigError: if there is something wrong in a file of endpoints.
         """
-        if self._launch is None:
-            settings = self._settings
-            endpoints = await ask_external(settings.api_bases, settings.model, settings.api_key)
+        if self._fleet is not None:
+            await self._await_managed(self._fleet)
+            endpoints: Sequence[Endpoint] = self._fleet.ready
+            find: Find | None = self._find_ready
         else:
-            endpoints = (await self._await_managed(self._launch),)
-        self.facts |= {"base_url": endpoints[0].base_url, "model": endpoints[0].model}
-        if len(endpoints) > 1:
-            self.facts["base_urls"] = [endpoint.base_url for endpoint in endpoints]
+            endpoints = await self._outside.open()
+            find = self._outside.find if self._outside.may_change else None
+        self._note_endpoints(endpoints)
         self._is_open = True
-        return Route(endpoints, self.renew)
+        return Route(endpoints, self.renew, find)
 
     async def renew(self, failed: Endpoint) -> Endpoint:
         """Return where to send again what broke off at ``failed``, when it can be sent.
@@ -74,36 +75,39 @@ class Connection:
         all who ask.
 
         Raises:
-            ServerError: if the server is given up: why it died, or was not ready again.
+            ServerError: if the servers are given up: why the last died, or was not ready again.
         """
-        if self._launch is None:
+        if self._fleet is None:
             return failed
-        endpoint = await self._launch.renew(failed)
-        self._note_restarts(self._launch)
+        endpoint = await self._fleet.renew(failed)
+        self._note_restarts(self._fleet)
         return endpoint
 
     async def report_use(self) -> None:
-        """Log what the managed server says of its use so far, by this job and those beside it."""
-        if self._launch is None or not self._is_open:
+        """Log what the managed servers say of their use so far, by this job and those beside it."""
+        if self._fleet is None or not self._is_open:
             return
-        report = await read_report(self._launch.server.endpoint)
+        report = await self._fleet.read_report()
+        metrics = {}
         if report.prefix_cache_hit_frac is not None:
-            self._tracker.log_metrics(
-                {"server/prefix_cache_hit_frac": report.prefix_cache_hit_frac}
-            )
+            metrics["server/prefix_cache_hit_frac"] = report.prefix_cache_hit_frac
+        if len(self._fleet.launches) > 1:  # the others have come since
+            metrics |= self._note_memory(self._fleet, report.kv_cache, is_told=False)
+        self._tracker.log_metrics(metrics)
 
     async def guard(self, job: Coroutine[Any, Any, None]) -> None:
-        """Await ``job``; keep the managed server running, and end the job when that is given up.
+        """Await ``job``; keep the managed servers running, and end the job when they are given up.
 
         Raises:
-            ServerError: why it was given up.
+            ServerError: why the last was given up, or a file names no endpoint any more.
             ServerDied: also in place of an error that the job has because the server died.
         """
-        if (launch := self._launch) is None:
+        if (fleet := self._fleet) is None and not self._outside.may_change:
             await job
             return
-        self._n_restarts_before = len(launch.restarts)
-        work, keeper = asyncio.create_task(job), asyncio.create_task(launch.keep())
+        self._n_restarts_before = self._count_restarts()
+        keep = fleet.keep() if fleet else self._outside.keep()
+        work, keeper = asyncio.create_task(job), asyncio.create_task(keep)
         try:
             await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -111,72 +115,66 @@ class Connection:
             # What does not ask where to send again fails at once when the server dies; its death,
             # seen a moment later, is what there is to say.
             is_foreign = not isinstance(error := work.exception(), ServerError | None)
-            if is_foreign and (death := await launch.look_after()) is not None:
+            if is_foreign and fleet and (death := await fleet.look_after()) is not None:
                 raise death from error
             await work
         finally:
             work.cancel()
             keeper.cancel()
             await asyncio.gather(work, keeper, return_exceptions=True)
-            if self._is_open:
-                self._note_restarts(launch)
+            if self._is_open and fleet:
+                self._note_restarts(fleet)
                 self._tracker.log_metrics({"server/n_restarts": self.facts["n_restarts"]})
+            elif self._is_open:
+                self._note_endpoints(list(self._outside.seen.values()))
 
-    def _note_restarts(self, launch: Launch) -> None:
-        restarts = [asdict(restart) for restart in launch.restarts[self._n_restarts_before :]]
-        endpoint = launch.server.endpoint
-        self.facts |= {"base_url": endpoint.base_url, "model": endpoint.model}
-        self.facts |= {"n_restarts": len(restarts), "restarts": restarts}
+    async def _find_ready(self) -> Sequence[Endpoint]:
+        return self._fleet.ready if self._fleet else ()
 
-    async def _await_managed(self, launch: Launch) -> Endpoint:
+    def _count_restarts(self) -> list[int]:
+        return [len(one.restarts) for one in self._fleet.launches] if self._fleet else []
+
+    def _note_endpoints(self, endpoints: Sequence[Endpoint]) -> None:
+        if not endpoints:
+            return
+        self.facts |= {"base_url": endpoints[0].base_url, "model": endpoints[0].model}
+        if len(endpoints) > 1 or "base_urls" in self.facts:
+            self.facts["base_urls"] = [endpoint.base_url for endpoint in endpoints]
+
+    def _note_restarts(self, fleet: Fleet) -> None:
+        rows = []
+        for launch, n_before in zip(fleet.launches, self._n_restarts_before, strict=True):
+            who = {"server": launch.name} if launch.name else {}
+            rows += [who | asdict(restart) for restart in launch.restarts[n_before:]]
+        self._note_endpoints(fleet.endpoints)
+        self.facts |= {"n_restarts": len(rows), "restarts": rows}
+        if fleet.lost:
+            self.facts["given_up"] = fleet.lost
+
+    async def _await_managed(self, fleet: Fleet) -> None:
         try:
-            endpoint = await launch.wait_until_ready()
+            await fleet.wait_until_ready()
         finally:
-            self.facts |= {"takes": launch.command.takes, "steps_down": launch.steps_down}
-        server = launch.server
-        was_reused = server.was_reused or self._is_shared
-        startup_s = 0.0 if was_reused else time.monotonic() - server.launched
+            steps_down = [step for launch in fleet.launches for step in launch.steps_down]
+            takes = fleet.launches[0].command.takes
+            self.facts |= {"takes": takes, "steps_down": steps_down}
+            if len(fleet.launches) > 1:
+                self.facts["n_replicas"] = len(fleet.launches)
+        was_reused = fleet.was_reused or self._is_shared
+        startup_s = 0.0 if was_reused else time.monotonic() - fleet.launched
         self.facts |= {"startup_s": round(startup_s, 3), "was_reused": was_reused}
-        report = await launch.read_report()
-        memory = compare_memory(launch.command.expected, report.kv_cache, is_told=not was_reused)
+        report = await fleet.read_first_report()
+        memory = self._note_memory(fleet, report.kv_cache, is_told=not was_reused)
+        metrics = {"startup_s": startup_s, "n_steps_down": len(steps_down)}
+        self._tracker.log_metrics(memory | {f"server/{name}": n for name, n in metrics.items()})
+
+    def _note_memory(
+        self, fleet: Fleet, made: KvCache | None, *, is_told: bool
+    ) -> dict[str, float]:
+        """Hold what was planned for the servers that are ready against what they have made."""
+        memory = compare_memory(fleet.expected, made, is_told=is_told)
         self.facts["memory"] = memory
-        metrics = {"startup_s": startup_s, "n_steps_down": len(launch.steps_down), **memory}
-        self._tracker.log_metrics({f"server/{name}": n for name, n in metrics.items()})
-        return endpoint
-
-
-async def ask_external(
-    urls: Sequence[str], model: str | None, api_key: str | None, group: str = "server"
-) -> tuple[Endpoint, ...]:
-    """Return the endpoints with the model to ask each of them for.
-
-    One that does not answer may do so later, as long as another answers now.
-
-    Args:
-        urls: of the endpoints.
-        model: to ask all of them for; None: the one that each lists.
-        api_key: None: ``OPENAI_API_KEY`` of the environment, if it is there.
-        group: of the settings that say so, for what is told of them.
-
-    Raises:
-        ClientError: if none answers.
-        ConfigError: if one lists several models and none is named.
-    """
-    key = api_key or os.environ.get("OPENAI_API_KEY")
-    endpoints = [Endpoint(url, model or "", key) for url in urls]
-    if model and len(endpoints) == 1:
-        return tuple(endpoints)
-    answers = await asyncio.gather(*(_ask_for_model(endpoint, group) for endpoint in endpoints))
-    silent = [answer for answer in answers if isinstance(answer, TransientError)]
-    if len(silent) == len(endpoints):
-        raise silent[0]
-    for error in silent:
-        log.warning("serve     %s; the run goes on with the others", error)
-    first = next(answer for answer in answers if isinstance(answer, str))
-    models = (first if isinstance(answer, TransientError) else answer for answer in answers)
-    return tuple(
-        replace(endpoint, model=model) for endpoint, model in zip(endpoints, models, strict=True)
-    )
+        return {f"server/{name}": n for name, n in memory.items()}
 
 
 @asynccontextmanager
@@ -199,24 +197,6 @@ async def open_judge(config: Config, replies: Replies) -> AsyncIterator[Responde
             concurrency=gen.concurrency,
         )
         yield Respondent(client, replies, f"{endpoints[0].model} (external)", "curate")
-
-
-async def _ask_for_model(endpoint: Endpoint, group: str) -> str | TransientError:
-    """Return the model to ask the endpoint for, or the error if it does not answer."""
-    try:
-        names = await list_models(endpoint, timeout_s=30)
-    except TransientError as error:
-        return error
-    except RequestRejected:
-        if not endpoint.model:
-            raise
-        return endpoint.model  # it answers, though not to that
-    if endpoint.model:
-        return endpoint.model
-    if len(names) != 1:
-        listed = ", ".join(names) or "none"
-        raise ConfigError([f"{group}.model: the endpoint lists {listed}; name one of them"])
-    return names[0]
 
 
 def compare_memory(

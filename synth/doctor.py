@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from synth.address import check_store
-from synth.config import Config
+from synth.config import Config, ServerConfig
 from synth.config.passwords import hide_password
 from synth.curation import prepare_curation
+from synth.endpoints import parse_urls
 from synth.errors import SynthError
 from synth.export import check_templates, check_token
 from synth.external import find_program
@@ -28,14 +29,16 @@ from synth.memory import (
     GIB,
     Machine,
     describe_plan,
+    divide,
+    find_tightest,
     make_plan,
     probe_machine,
     vllm_build,
 )
 from synth.models import cache_dir, needs_hub, resolve_model
 from synth.qa import Kind, describe_shortage
+from synth.server.address import find_port
 from synth.server.command import build_command
-from synth.server.lease import find_port
 from synth.serving import check_flags
 from synth.sources import find_documents
 
@@ -61,7 +64,7 @@ def examine(config: Config) -> list[Finding]:
     findings += _checked("prompt", lambda: _prompt(config))
     findings += _checked("curation", lambda: _curation(config))
     if config.server.kind == "external":
-        findings += map(_external, config.server.api_bases)
+        findings += _checked("server", lambda: _endpoints(config.server))
     else:
         findings += _checked("model", lambda: _model(config, machine))
         findings += _checked("server", lambda: _server(config))
@@ -179,10 +182,11 @@ def _model(config: Config, machine: Machine) -> Iterator[Finding]:
     model = resolve_model(config.model)
     size = f", {model.weight_bytes / GIB:.2f} GiB of weights" if model.weight_bytes else ""
     yield Finding("model", f"{config.model.name}{size}")
-    plan = make_plan(config, model.shape, model.weight_bytes, machine)
-    for line in describe_plan(plan, machine):
+    part = find_tightest(divide(machine, config))
+    plan = make_plan(config, model.shape, model.weight_bytes, part)
+    for line in describe_plan(plan, part, config.server.replicas):
         yield Finding("memory", line.removeprefix("memory").strip())
-    check_flags(config, build_command(config, model, plan, machine).env)
+    check_flags(config, build_command(config, model, plan, part).env)
     if config.server.engine_args:
         yield Finding("flags", f"known to vLLM: {', '.join(config.server.engine_args)}")
 
@@ -196,10 +200,28 @@ def _hub(config: Config) -> Finding:
 
 
 def _server(config: Config) -> Iterator[Finding]:
-    host, port = config.server.host, config.server.port
-    find_port(host, port)
-    where = f"{host}:{port}" if port else f"any free port of {host}"
-    yield Finding("server", f"vLLM on {where}")
+    host, first, n = config.server.host, config.server.port, config.server.replicas
+    for port in range(first, first + n if first else 1):
+        find_port(host, port)
+    where = f"any free port of {host}"
+    if first:
+        where = f"{host}:{first}" + (f" to {first + n - 1}" if n > 1 else "")
+    yield Finding("server", f"{f'{n} times ' if n > 1 else ''}vLLM on {where}")
+
+
+def _endpoints(server: ServerConfig) -> Iterator[Finding]:
+    urls, file = server.api_bases, server.endpoints_file
+    if file is not None:
+        if not file.exists():
+            text = (
+                f"external, {file} is not there yet: a run waits for it, server.timeout_s at most"
+            )
+            yield Finding("server", text)
+            return
+        urls, problems = parse_urls(file.read_text("utf-8", "replace"), file)
+        yield from (Finding("server", problem, is_wrong=True) for problem in problems)
+        yield Finding("server", f"external, {len(urls)} endpoints in {file}")
+    yield from map(_external, urls)
 
 
 def _external(url: str) -> Finding:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from synth.ask import Desk, Passage, ask
-from synth.config import QaConfig
+from synth.config import Config, QaConfig
 from synth.errors import IngestError, ReplyError, SynthError
+from synth.memory import read_spread
 from synth.pool import FailureBudget, map_unordered
 from synth.records import Chunk, Failure, Pair
 from synth.respondent import draw
@@ -20,6 +21,8 @@ Item = TypeVar("Item")
 _NEAR = 8
 """Chunks before and behind one that may be asked about together with it: what is far away seldom
 has to do with it."""
+_IN_A_FILE = 4
+"""Endpoints of a file that are reckoned with; ``gen.concurrency`` asks for more."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ async def generate(task: Task, desk: Desk, lane: Lane) -> AsyncGenerator[list[Pa
     )
     concurrency = desk.config.gen.concurrency
     # What is answered has yet to be stored and read, while the next ones stand ready.
-    limit = 2 * concurrency if concurrency else MOST
+    limit = 2 * concurrency if concurrency else MOST * _count_engines(desk.config)
     async with aclosing(map_unordered(make, passages, limit=limit)) as results:
         async for (_, chunks), result in results:
             made = _failure(chunks[0], result) if isinstance(result, SynthError) else result
@@ -128,6 +131,14 @@ async def _enumerate(items: AsyncIterable[Item]) -> AsyncIterator[tuple[int, Ite
     async for item in items:
         yield number, item
         number += 1
+
+
+def _count_engines(config: Config) -> int:
+    """Return how many servers, or engines of servers, there may be at the most that is known."""
+    server = config.server
+    if server.kind == "external":
+        return _IN_A_FILE if server.endpoints_file else len(server.api_bases)
+    return server.replicas * read_spread(config).n_engines
 
 
 def _failure(chunk: Chunk, error: SynthError) -> Failure:

@@ -30,8 +30,8 @@ from synth.record import Summary, hold, read_record
 from synth.replies import NAME, Replies, store_in
 from synth.run import Experiment
 from synth.salvage import Salvage, salvage
-from synth.server.launch import Launch, Launches
-from synth.server.lease import Session, link_log
+from synth.server.fleet import Fleet, Launches
+from synth.server.lease import Session
 from synth.serving import Serving, plan_serving
 from synth.shared import Shared
 from synth.sources import Location, find_documents
@@ -187,8 +187,8 @@ class Job:
     ) -> None:
         if "generate" in self.config.steps and (shortage := describe_shortage(self.config)):
             log.warning("generate  %s", shortage)
-        launch, is_shared = self._launch(summary.folder, around)
-        connection = Connection(self.config.server, launch, tracker, is_shared=is_shared)
+        fleet, is_shared = self._launch(summary.folder, around)
+        connection = Connection(self.config.server, fleet, tracker, is_shared=is_shared)
         summary.server = connection.facts
         try:
             async with self._asking(summary.folder, around, place) as asking:
@@ -211,8 +211,8 @@ class Job:
                 await connection.guard(experiment.run())
                 await connection.report_use()
         finally:
-            if launch is not None:
-                link_log(launch.server, summary.folder / "server.log")
+            if fleet is not None:
+                fleet.link_logs(summary.folder / "server.log")
 
     @asynccontextmanager
     async def _asking(
@@ -238,15 +238,18 @@ class Job:
             )
         (folder / f".{NAME}").unlink(missing_ok=True)  # the run is complete
 
-    def _launch(self, folder: Path, around: Surroundings) -> tuple[Launch | None, bool]:
+    def _launch(self, folder: Path, around: Surroundings) -> tuple[Fleet | None, bool]:
         if self.serving is None:
             return None, False
-        launch, is_shared = around.launches.get(
-            self.serving.commands, self.config.server, folder / "server.log"
+        fleet, is_shared = around.launches.get(
+            self.serving.ladders, self.config.server, folder / "server.log"
         )
-        if not launch.server.was_reused and not is_shared:
-            log.info("serve     vLLM is starting; its log: %s", launch.server.log_path)
-        return launch, is_shared
+        if not fleet.was_reused and not is_shared:
+            paths = [str(one.server.log_path) for one in fleet.launches]
+            who = "vLLM" if len(paths) == 1 else f"{len(paths)} servers of vLLM"
+            are = "is starting; its log:" if len(paths) == 1 else "are starting; their logs:"
+            log.info("serve     %s %s %s", who, are, " ".join(paths))
+        return fleet, is_shared
 
     def _find_tokenizer(self) -> Path:
         assert self.model is not None

@@ -28,8 +28,8 @@ from synth.qa_config import Layout, write_qa_config
 from synth.reading.plain import read_text_of
 from synth.records import Pair
 from synth.rows import PAIRS, is_kept
-from synth.server import ready, watch
-from synth.server.launch import Launch
+from synth.server import ready
+from synth.server.fleet import Fleet
 from synth.server.lease import open_session
 from synth.serving import plan_serving
 from synth.tokens import Tokenizer
@@ -245,7 +245,7 @@ class SyntheticDataKit:
         """
         if not self._close.alive:
             raise ConfigError(["this kit was cleaned up; make a new one"])
-        watch.check_alive(self._launch.server)
+        self._fleet.check_alive()
         names = [docs] if isinstance(docs, str | os.PathLike) else docs
         docs = [os.fspath(name) for name in names]
         config = self._arguments.compose({**self._settled, "docs": docs})
@@ -254,7 +254,7 @@ class SyntheticDataKit:
         run = Path(folder or data / "runs" / f"{now:%Y-%m-%d_%H-%M-%S-%f}").absolute()
         with named_as_arguments():
             run_job(config, run, self._session, serving=self._serving)
-        self.endpoint = self._launch.follow()  # it may have been started again
+        self.endpoint = self._fleet.follow()  # it may have been started again
         if self._prepared is not None:
             self._write_config()
         rows = read_jsonl(run / PAIRS)
@@ -271,8 +271,8 @@ class SyntheticDataKit:
         self._settled = {"model.max_seq_length": self.max_seq_length}
         self._tokenizer = Tokenizer(model.tokenizer_path())
         log_path = _log_folder() / f"{self._session.folder.name}.log"
-        self._launch = Launch(self._session, self._serving.commands, config.server, log_path)
-        self.endpoint = run_async(self._launch.wait_until_ready)
+        self._fleet = Fleet(self._session, self._serving.ladders, config.server, log_path)
+        self.endpoint = run_async(self._fleet.wait_for_all)
 
     def _answers(self) -> bool:
         return bool(self._close.alive and run_async(lambda: ready.is_ready(self.endpoint)))

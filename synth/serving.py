@@ -3,13 +3,23 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from synth.config import Config, check_config
 from synth.errors import ConfigError
-from synth.memory import Machine, Plan, describe_plan, make_plan
+from synth.memory import (
+    Machine,
+    Plan,
+    describe_plan,
+    divide,
+    find_tightest,
+    make_plan,
+    read_spread,
+)
 from synth.models import Model, cache_dir, download, identify
-from synth.server.command import Command, build_command, engine_args, program
+from synth.server.command import Command, build_ladders, engine_args, program
 from synth.server.flags import known_flags, unknown_flags
+from synth.server.lease import fingerprint
 from synth.tally import count_gpus
 
 log = logging.getLogger(__name__)
@@ -21,11 +31,16 @@ class Serving:
 
     config: Config
     """The run's configuration, with the length that the plan has settled."""
-    commands: Sequence[Command]
-    """What to launch, and then what to try when memory runs out."""
+    ladders: Sequence[Sequence[Command]]
+    """For each server what to launch, and then what to try when memory runs out."""
     answerer: str = ""
     """The model, and all of its settings that decide what it answers."""
     n_gpus: int = 0
+
+    @property
+    def key(self) -> str:
+        """What is equal for jobs that use the same servers."""
+        return fingerprint(self.ladders[0][0])
 
     def adapt(self, config: Config) -> "Serving":
         """Return the same server for a run with the same model, memory and server settings.
@@ -44,29 +59,34 @@ def plan_serving(config: Config, model: Model, machine: Machine) -> Serving:
     Raises:
         ConfigError: if it can't fit, a flag is unknown, or the weights can't be had.
     """
-    plan = make_plan(config, model.shape, model.weight_bytes, machine)
+    part = find_tightest(divide(machine, config))
+    plan = make_plan(config, model.shape, model.weight_bytes, part)
     config = _shorten(config, plan)
-    commands = [build_command(config, model, rung, machine) for rung in (plan, *plan.ladder())]
-    check_flags(config, commands[0].env)
-    for line in describe_plan(plan, machine):
+    ladders = build_ladders(config, model, plan, machine)
+    check_flags(config, ladders[0][0].env)
+    for line in describe_plan(plan, part, config.server.replicas):
         log.info(line)
     download(model)
     n_gpus = 0 if machine.is_cpu_build else count_gpus(config)
-    return Serving(config, commands, _describe_answerer(config, model, plan), n_gpus)
+    return Serving(config, ladders, _describe_answerer(config, model, plan), n_gpus)
 
 
 def check_flags(config: Config, env: Mapping[str, str]) -> None:
-    """Refuse flags in ``server.engine_args`` that the installed vLLM does not know.
+    """Refuse flags in ``server.engine_args`` that the installed vLLM does not know, or can't heed.
 
     Args:
         env: variables that vLLM needs.
 
     Raises:
-        ConfigError: with the nearest flag that it does know.
+        ConfigError: with the nearest flag that it does know, or what is not installed.
     """
     given = engine_args(config)
     if not given or config.server.command:  # a program of the user's own is not asked
         return
+    if read_spread(config).n_here is None and find_spec("ray") is None:
+        raise ConfigError(
+            ["server.engine_args: ray is not installed in this environment; add ray[cgraph] to it"]
+        )
     known = known_flags(program(config), env, cache_dir())
     if known and (problems := unknown_flags(given, known)):
         raise ConfigError(problems)

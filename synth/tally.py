@@ -1,16 +1,14 @@
 """What generation takes: tokens, seconds and money, summed up while the replies come in."""
 
-import math
 from array import array
 from dataclasses import dataclass
 
 from synth.config import Config, CostConfig
 from synth.io import JsonlWriter
+from synth.memory import read_spread
 from synth.records import Request
 
 _MILLION = 1_000_000
-_SPREADS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
-"""vLLM's flags of which each multiplies the GPUs that it takes."""
 
 
 @dataclass
@@ -149,9 +147,6 @@ def price(sums: Sums, gpu_s: float | None, cost: CostConfig) -> float | None:
 
 
 def count_gpus(config: Config) -> int:
-    """Return over how many GPUs a run spreads the server that it starts; 0 if it starts none."""
-    if config.server.kind == "external":
-        return 0
-    given = {key.replace("_", "-"): value for key, value in config.server.engine_args.items()}
-    counts = (given.get(flag) for flag in _SPREADS)
-    return math.prod(n for n in counts if isinstance(n, int) and n > 0)
+    """Return over how many GPUs a run spreads the servers that it starts; 0 if it starts none."""
+    server = config.server
+    return 0 if server.kind == "external" else server.replicas * read_spread(config).n_devices

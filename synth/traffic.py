@@ -22,8 +22,11 @@ START = 64
 MOST = 1024
 """Requests of a job that may be in flight, unless it asks for more."""
 _POLL_S = 2.0
+_LOOK_S = 0.5
+"""Between looks at which endpoints there are."""
 
 Renew = Callable[[Endpoint], Awaitable[Endpoint]]
+Find = Callable[[], Awaitable[Sequence[Endpoint]]]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Route:
     endpoints: Sequence[Endpoint]
     renew: Renew | None = None
     """Returns where a request is to be sent again that broke off at the endpoint that is given."""
+    find: Find | None = None
+    """Returns the endpoints of the moment, where they come and go."""
 
 
 class Traffic:
@@ -40,8 +45,12 @@ class Traffic:
 
     def __init__(self) -> None:
         self.slots = Slots()
-        self._renew: Renew | None = None
-        self._polling: asyncio.Task[None] | None = None
+        self._route = Route(())
+        self._concurrency = 0
+        """The most that a job has asked for; 0: none has."""
+        self._is_unbounded = False
+        """Whether a job takes what the endpoints do."""
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         # The slots bound the connections. One host's may be many: a limit would queue them again.
@@ -54,9 +63,9 @@ class Traffic:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.http.close()
 
     def open(self, route: Route, concurrency: int | None) -> None:
@@ -65,17 +74,14 @@ class Traffic:
         Args:
             concurrency: most requests of one job in flight; None: what the endpoints take.
         """
-        self._renew = route.renew
-        asked = -(-concurrency // len(route.endpoints)) if concurrency else None
-        most = asked or MOST
-        if not self.slots.stations:
-            self.slots.stations = [
-                Station(endpoint, Limit(_first_limit(endpoint, asked), most))
-                for endpoint in route.endpoints
-            ]
-            self._polling = asyncio.create_task(self._poll())
+        self._route = route
+        self._concurrency = max(self._concurrency, concurrency or 0)
+        self._is_unbounded |= not concurrency
+        self._seat(route.endpoints)
         for station in self.slots.stations:
-            station.limit.raise_most(most)
+            station.limit.raise_most(self._most(station.endpoint))
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._follow())]
         self.slots.admit()
 
     def answered(self, turn: Turn) -> None:
@@ -102,10 +108,16 @@ class Traffic:
         self.slots.admit()
 
     async def renew(self, station: Station, failed: Endpoint) -> bool:
-        """Return whether the server behind ``failed`` was replaced; wait until that is done."""
-        if self._renew is None:
+        """Return whether what broke off at ``failed`` is to go elsewhere; wait until it can.
+
+        That is so when its server was replaced, or is no more among those that there are.
+        """
+        if self._route.renew is None:
             return False
-        endpoint = await self._renew(failed)
+        endpoint = await self._route.renew(failed)
+        if self._route.find is not None:
+            await self._look(self._route.find)
+            return station not in self.slots.stations
         if endpoint == failed:
             return False
         if station.endpoint == failed:
@@ -114,17 +126,51 @@ class Traffic:
 
     async def _poll(self) -> None:
         """Ask the endpoints for their load, as long as there are requests."""
-        stations = list(self.slots.stations)
-        while stations:
+        while True:
             await asyncio.sleep(_POLL_S)
-            for station in [one for one in stations if one.n_busy]:
+            for station in [one for one in self.slots.stations if one.n_busy]:
                 load = await read_load(station.endpoint, self.http)
                 if load is not None:
                     station.limit.reported(load, station.n_busy)
             self.slots.admit()
 
+    async def _follow(self) -> None:
+        """Look which endpoints there are, where they come and go."""
+        while True:
+            if self._route.find is not None:
+                await self._look(self._route.find)
+            await asyncio.sleep(_LOOK_S)
 
-def _first_limit(endpoint: Endpoint, asked: int | None) -> int:
+    async def _look(self, find: Find) -> None:
+        self._seat(await find())
+        self.slots.admit()
+
+    def _seat(self, endpoints: Sequence[Endpoint]) -> None:
+        """Let there be a station for each endpoint; one that is there keeps what it has learned."""
+        if self.slots.stations and self._route.find is None:
+            return  # a second job on the same ones, of which a server may have been replaced
+        known = {station.endpoint: station for station in self.slots.stations}
+        self.slots.stations = [known.get(one) or self._new_station(one) for one in endpoints]
+        if known and (new := [one for one in endpoints if one not in known]):
+            log.info("generate  %s takes requests, too", ", ".join(one.base_url for one in new))
+
+    def _new_station(self, endpoint: Endpoint) -> Station:
+        first = _first_limit(endpoint, self._share())
+        return Station(endpoint, Limit(first, self._most(endpoint)))
+
+    def _most(self, endpoint: Endpoint) -> int:
+        """Return the most requests that may be in flight to an endpoint."""
+        slots = endpoint.n_slots or 0
+        unasked = max(MOST, slots + headroom(slots)) if self._is_unbounded else 1
+        return max(self._share(), unasked)
+
+    def _share(self) -> int:
+        """Return an endpoint's share of what is asked for: all of it, where the others may leave."""
+        n = 1 if self._route.find is not None else len(self._route.endpoints)
+        return -(-self._concurrency // n)
+
+
+def _first_limit(endpoint: Endpoint, asked: int) -> int:
     """Return what to begin with: what the endpoint says that it takes, or what was asked for."""
-    slots = endpoint.n_slots  # of each engine of a data-parallel server, which takes more
+    slots = endpoint.n_slots
     return slots + headroom(slots) if slots else asked or START

@@ -29,7 +29,7 @@ from synth.config import Config, TrackingConfig, open_door, register
 from synth.config.files import conf_dir, samples_dir
 from synth.config.overrides import read_command_line
 from synth.records import Endpoint
-from synth.server.lease import find_port
+from synth.server.address import find_port
 from synth.tokens import Tokenizer
 from tests.cluster import Cluster
 

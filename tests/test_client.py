@@ -9,7 +9,7 @@ import pytest
 from synth.client import Client, _reply_of, _translated, list_models
 from synth.errors import ClientError, ReplyError, RequestRejected, TransientError
 from synth.records import Endpoint
-from synth.server.lease import find_port
+from synth.server.address import find_port
 from synth.slots import Turn
 from synth.traffic import Route, Traffic
 

@@ -38,6 +38,11 @@ TOOL = ["qa=synthetic-data-kit"]
         ("server.api_base=localhost", "expected a URL"),
         ("server.api_base=[http://a/v1,b]", "expected a URL"),
         ("server.api_base=[]", "expected a URL"),
+        ("server.api_base=127.0.0.1:8000/v1", "or file:endpoints.txt, or null"),
+        ("server.api_base='http://'", "expected a URL"),
+        ("server.api_base='file:'", "expected a URL"),
+        ("server.api_base=[/shared/endpoints.txt]", "expected a URL"),
+        ("server.replicas=0", "server.replicas=0: expected a whole number, at least 1"),
         ("server.max_restarts=-1", "expected a whole number, at least 0"),
         ("server.stall_s=0", "expected a number, above 0, or null"),
         ("memory.float8_kv_cache=perhaps", "expected true or false"),
@@ -58,6 +63,8 @@ def test_bad_override_is_told(override, expected):
         "docs=[a,b]",
         "server.api_base=[http://127.0.0.1:8000/v1,https://b.example/v1]",
         "server.api_base=null",
+        "server.api_base=/shared/endpoints.txt",
+        "server.api_base=file:endpoints.txt",
         "server.stall_s=null",
         "model=llama8b,smollm2",
         "hydra.run.dir=anywhere",
@@ -86,6 +93,8 @@ def test_all_problems_are_told_at_once():
         (["steps=[ingest,chunk,generate]"], "'generate' needs 'serve'"),
         (["server=external"], "server.api_base is missing"),
         (["server=external", "server.api_base=[http://a/v1,http://a/v1/]"], "is listed 2 times"),
+        (["server=external", "server.api_base=/x", "server.replicas=2"], "starts no server"),
+        (["server.replicas=3", "server.port=65534"], "server.port=65534: server.replicas=3 needs"),
         (["chunk.overlap=512"], "chunk.overlap=512: expected less than"),
         (["gen.max_tokens=2048"], "leaves no room"),
         (["chunk.size=1900"], "together exceed model.max_seq_length=2048"),
@@ -166,3 +175,19 @@ def test_folder_of_own_options_is_seen(flags):
 
 def test_completion_is_not_taken_for_overrides():
     assert read_command_line(["-sc", "query=bash"]).overrides == []
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/shared/endpoints.txt", "/shared/endpoints.txt"),
+        ("file:endpoints.txt", "endpoints.txt"),
+        ("file:///shared/endpoints.txt", "/shared/endpoints.txt"),
+        ("./endpoints.txt", "endpoints.txt"),
+        ("http://a/v1", None),
+    ],
+)
+def test_file_of_endpoints_is_told_from_a_url(make_config, given, path):
+    server = make_config("server=external", f"server.api_base={given}").server
+    assert server.endpoints_file == (path and Path(path))
+    assert server.api_bases == ([] if path else [given])

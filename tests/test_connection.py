@@ -22,7 +22,7 @@ from synth.errors import (
 from synth.io import read_json
 from synth.records import Endpoint
 from synth.server.command import Command
-from synth.server.launch import Launch
+from synth.server.fleet import Fleet
 from synth.server.lease import open_session
 from synth.tracking import SilentTracker
 from tests.conftest import STUB, is_running, wait_until
@@ -50,8 +50,8 @@ def managed(make_config, session, tmp_path):
 
     def make(command, folder="run", **changes):
         settings = replace(make_config().server, **{"timeout_s": 30, **changes})
-        launch = Launch(session, [command], settings, tmp_path / folder / "server.log")
-        return Connection(settings, launch, SilentTracker())
+        fleet = Fleet(session, [[command]], settings, tmp_path / folder / "server.log")
+        return Connection(settings, fleet, SilentTracker())
 
     return make
 
@@ -77,8 +77,13 @@ def use(connection, job, *arguments):
     return results[0]
 
 
+def launch_of(connection):
+    (launch,) = connection._fleet.launches
+    return launch
+
+
 def kill(connection):
-    state = read_json(connection._launch.server.folder / "state.json")
+    state = read_json(launch_of(connection).server.folder / "state.json")
     os.kill(state["pid"], signal.SIGKILL)
 
 
@@ -105,7 +110,7 @@ async def ask(connection, endpoint):
 def test_killed_server_is_started_again(managed, tmp_path, caplog):
     connection = managed(stub_command())
     (endpoint,) = use(connection, kill_and_renew)
-    assert endpoint == connection._launch.server.endpoint
+    assert endpoint == launch_of(connection).server.endpoint
     assert "code -9 while it was in use; starting it again (1 of 3)" in caplog.text
     (restart,) = connection.facts["restarts"]
     assert restart["reason"] == "the server ended with code -9 while it was in use"
@@ -149,7 +154,7 @@ async def ask_often(connection, endpoint, n_requests):
 def test_server_that_lives_is_asked_again(managed):
     connection = managed(stub_command())
     endpoint = use(connection, lambda connection, endpoint: connection.renew(endpoint))
-    assert endpoint == connection._launch.server.endpoint
+    assert endpoint == launch_of(connection).server.endpoint
     assert connection._tracker.metrics["server/n_restarts"] == 0
 
 
@@ -169,7 +174,7 @@ def test_start_that_fails_each_time_is_the_error(managed, tmp_path):
     with pytest.raises(ServerStartError, match="code 7 before it was ready"):
         use(connection, kill_and_renew)
     assert connection.facts["n_restarts"] == 3
-    assert connection._launch.is_over
+    assert launch_of(connection).is_over
 
 
 def test_start_that_takes_too_long_leaves_nothing(managed, tmp_path, offspring):
@@ -187,8 +192,8 @@ def test_server_that_dies_too_often_is_given_up(managed, max_restarts):
     with pytest.raises(ServerDied, match="code 5 while it was in use") as caught:
         use(connection, ask_often, 9)
     assert connection.facts["n_restarts"] == max_restarts
-    assert caught.value.log_path == str(connection._launch.server.log_path)
-    assert connection._launch.is_over
+    assert caught.value.log_path == str(launch_of(connection).server.log_path)
+    assert launch_of(connection).is_over
 
 
 def test_job_ends_when_the_server_is_given_up(managed):
@@ -214,12 +219,12 @@ def test_log_of_a_death_is_no_other_servers(managed):
     connection = managed(stub_command())
     death, _ = use(connection, kill_and_keep_the_death)
     assert Path(death.log_path).is_file()
-    assert death.log_path != str(connection._launch.server.log_path)
+    assert death.log_path != str(launch_of(connection).server.log_path)
 
 
 async def kill_and_keep_the_death(connection, endpoint):
     kill(connection)
-    death = await connection._launch.look_after()
+    death = await launch_of(connection).look_after()
     return death, await connection.renew(endpoint)
 
 
@@ -231,9 +236,9 @@ async def kill_and_fail(connection, endpoint):
 def test_server_that_another_process_has_started_again_is_used(managed):
     command = stub_command()
     one, other = managed(command), managed(command, "other")
-    assert other._launch.server.endpoint == one._launch.server.endpoint
+    assert launch_of(other).server.endpoint == launch_of(one).server.endpoint
     asyncio.run(kill_what_two_use(one, other))
-    assert other._launch.server.endpoint == one._launch.server.endpoint
+    assert launch_of(other).server.endpoint == launch_of(one).server.endpoint
     assert sorted([one.facts["n_restarts"], other.facts["n_restarts"]]) == [0, 1]
 
 
@@ -251,9 +256,9 @@ async def kill_what_two_use(one, other):
     await asyncio.gather(*jobs)
 
 
-def test_jobs_count_the_restarts_of_their_own_time(managed):
+def test_jobs_count_the_restarts_of_their_own_time(managed, make_config):
     first = managed(stub_command())
-    second = Connection(first._settings, first._launch, SilentTracker(), is_shared=True)
+    second = Connection(make_config().server, first._fleet, SilentTracker(), is_shared=True)
     asyncio.run(use_one_after_the_other(first, second))
     assert (first.facts["n_restarts"], second.facts["n_restarts"]) == (1, 0)
     assert second.facts["model"] == first.facts["model"]

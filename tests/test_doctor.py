@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from synth.doctor import examine
+from synth.errors import ConfigError
+from synth.serving import check_flags
 
 
 @pytest.fixture
@@ -82,6 +84,28 @@ def test_each_external_endpoint_is_asked(make_config, serve, stub):
     findings = examine(make_config(*stub[:-2], "server=external", f"server.api_base={urls}"))
     servers = [finding for finding in findings if finding.topic == "server"]
     assert [finding.is_wrong for finding in servers] == [False, True]
+
+
+def test_file_of_endpoints_is_read(examine_stub, serve, tmp_path):
+    file = tmp_path / "endpoints.txt"
+    external = ["server=external", f"server.api_base={file}"]
+    text, is_wrong = examine_stub(*external)["server"]
+    assert ("is not there yet: a run waits for it" in text, is_wrong) == (True, False)
+    file.write_text(f"{serve().base_url}\nnonsense\n")
+    text, is_wrong = examine_stub(*external)["server"]
+    assert ("answers" in text, "line 2: 'nonsense'" in text, is_wrong) == (True, True, True)
+
+
+def test_ray_that_is_not_installed_is_told(make_config):
+    config = make_config("server.engine_args={distributed-executor-backend: ray}")
+    with pytest.raises(ConfigError, match="ray is not installed"):
+        check_flags(config, {})
+
+
+def test_servers_are_counted(examine_stub):
+    topics = examine_stub("server.replicas=2", "server.port=18000")
+    assert "x 2, each with" in topics["memory"][0]
+    assert "2 times vLLM on 127.0.0.1:18000 to 18001" in topics["server"][0]
 
 
 def test_port_that_speaks_no_http_does_not_answer(examine_stub):

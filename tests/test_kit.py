@@ -230,8 +230,10 @@ assert not {{"torch", "ray", "vllm", "transformers"}} & set(sys.modules)
 def test_kit_whose_server_has_died_says_so(settings, documents, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with SyntheticDataKit(**settings) as kit:
-        os.kill(read_json(kit._launch.server.folder / "state.json")["pid"], signal.SIGKILL)
-        wait_until(lambda: kit._launch.server.poll() is not None)
+        os.kill(
+            read_json(kit._fleet.launches[0].server.folder / "state.json")["pid"], signal.SIGKILL
+        )
+        wait_until(lambda: kit._fleet.launches[0].server.poll() is not None)
         assert not kit.check_vllm_status()
         with pytest.raises(ServerDied, match="code -9 while it was in use") as caught:
             kit.generate(documents)

@@ -148,6 +148,7 @@ def test_memory_is_bytes_a_request(tally):
         (["server.engine_args={tensor-parallel-size: 4}"], 4),
         (["server.engine_args={tensor_parallel_size: 2, pipeline-parallel-size: 3}"], 6),
         (["server.engine_args={data_parallel_size: 8, max-num-seqs: 64}"], 8),
+        (["server.replicas=3", "server.engine_args={tensor_parallel_size: 2}"], 6),
         (["server=external", "server.api_base=http://127.0.0.1:1/v1"], 0),
     ],
 )

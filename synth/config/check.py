@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from synth.config.describe import expected, is_mapping, settings, takes_null
 from synth.config.passwords import has_password, hide_password
-from synth.config.schema import STEPS, Config
+from synth.config.schema import STEPS, Config, ServerConfig
 from synth.config.setting import Setting
 from synth.errors import ConfigError
 
@@ -231,8 +231,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             yield f"steps: {step!r} needs {need!r}; add it"
     if "generate" in steps and "serve" not in steps and config.server.kind == "managed":
         yield "steps: 'generate' needs 'serve' (or server=external); add it"
-    if config.server.kind == "external":
-        yield from _endpoint_problems(config.server.api_bases)
+    yield from _server_problems(config.server)
     if config.qa.engine == "synthetic-data-kit":
         yield from _tool_problems(config)
     elif config.qa.command is not None:
@@ -241,12 +240,22 @@ def _contradictions(config: Config) -> Iterator[str]:
     yield from _budget_problems(config)
 
 
-def _endpoint_problems(urls: Sequence[str]) -> Iterator[str]:
-    if not urls:
+def _server_problems(server: ServerConfig) -> Iterator[str]:
+    n = server.replicas
+    if server.kind == "managed":
+        if server.port and server.port + n - 1 > 65535:
+            yield f"server.port={server.port}: server.replicas={n} needs as many ports from there on"
+        return
+    if n > 1:
+        yield (
+            f"server.replicas={n}: server=external starts no server; start them elsewhere, and name "
+            "them all in server.api_base"
+        )
+    if not server.api_bases and server.endpoints_file is None:
         yield "server.api_base is missing: server=external needs its URL"
-    for url, n in Counter(urls).items():
-        if n > 1:
-            yield f"server.api_base: {url} is listed {n} times"
+    for url, n_times in Counter(server.api_bases).items():
+        if n_times > 1:
+            yield f"server.api_base: {url} is listed {n_times} times"
 
 
 def _tool_problems(config: Config) -> Iterator[str]:

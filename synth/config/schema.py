@@ -5,17 +5,19 @@ it from there, so a key is described once. There are no default values here: ``c
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from synth.config.curation import CurateConfig, ExportConfig
 from synth.config.dataset import ChunkConfig, GenConfig, IngestConfig, QaConfig
 from synth.config.setting import (
     QUALITY,
-    are_urls_if_any,
+    are_urls_or_a_file_if_any,
     is_file_name,
     is_metric,
     is_one_or_more_texts,
     is_text,
+    path_of,
     setting,
 )
 
@@ -87,10 +89,11 @@ class ServerConfig:
         "managed = start vLLM; external = use server.api_base", choices=("managed", "external")
     )
     api_base: Any = setting(
-        "URL of a running OpenAI-compatible endpoint, with its /v1, or a list of them that share "
-        "the requests",
-        accepts=are_urls_if_any,
-        expected="a URL such as http://127.0.0.1:8000/v1, a list of them, or null",
+        "URL of a running OpenAI-compatible endpoint, with its /v1, a list of them that share the "
+        "requests, or a file with a URL on each line, which may change while the run goes on",
+        accepts=are_urls_or_a_file_if_any,
+        expected="a URL such as http://127.0.0.1:8000/v1, a list of them, a file such as "
+        "/shared/endpoints.txt or file:endpoints.txt, or null",
     )
     api_key: str | None = setting(
         "key of the external endpoint; null = OPENAI_API_KEY of the environment", secret=True
@@ -99,11 +102,20 @@ class ServerConfig:
     host: str = setting(
         "address that the managed server listens on", accepts=is_text, expected="an address"
     )
-    port: int = setting("port of the managed server; 0 = any free one", least=0, most=65535)
+    port: int = setting(
+        "port of the managed server, or of the first of several; 0 = any free one",
+        least=0,
+        most=65535,
+    )
+    replicas: int = setting(
+        "servers to start side by side, each on its own part of the machine: its GPUs, or its share "
+        "of the cores and of the memory",
+        least=1,
+    )
     timeout_s: float = setting("longest wait until the server is ready, in seconds", above=0)
     max_restarts: int = setting(
-        "times that a managed server is started again when it has died or hangs; 0 = the first "
-        "time ends the run",
+        "times that a managed server, each of several, is started again when it has died or hangs; "
+        "0 = it is given up the first time",
         least=0,
     )
     stall_s: float | None = setting(
@@ -119,9 +131,16 @@ class ServerConfig:
 
     @property
     def api_bases(self) -> list[str]:
-        """``api_base`` as a list, whichever way it was written; without slashes at the ends."""
+        """The URLs of ``api_base``, whichever way it was written; without slashes at the ends."""
+        if self.endpoints_file is not None:
+            return []
         given = self.api_base if isinstance(self.api_base, list) else [self.api_base or ""]
         return [url.rstrip("/") for url in given if url]
+
+    @property
+    def endpoints_file(self) -> Path | None:
+        """The file that ``api_base`` names in place of URLs."""
+        return path_of(self.api_base) if isinstance(self.api_base, str) else None
 
 
 @dataclass(kw_only=True)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from omegaconf import MISSING
 
@@ -72,11 +74,28 @@ def is_metric(value: Any) -> bool:
     return stage.isidentifier() and measure.isidentifier()
 
 
-def are_urls_if_any(value: Any) -> bool:
-    """Return whether ``value`` is an address of the web, a list of them, or None."""
+def are_urls_or_a_file_if_any(value: Any) -> bool:
+    """Return whether ``value`` is an address of the web, a list of them, a file, or None."""
+    if value is None or (isinstance(value, str) and path_of(value) is not None):
+        return True
     items = value if isinstance(value, list) else [value]
-    return value is None or (is_one_or_more_texts(value) and all(map(_is_url, items)))
+    return is_one_or_more_texts(value) and all(map(is_url, items))
 
 
-def _is_url(value: str) -> bool:
-    return value.startswith(("http://", "https://"))
+def is_url(value: str) -> bool:
+    """Return whether ``value`` is an address of the web that names a host."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def path_of(value: str) -> Path | None:
+    """Return the file that is meant: ``file:name``, or a path that can't be anything else."""
+    if value.startswith("file:"):
+        name = value.removeprefix("file:")
+        name = name.removeprefix("//") if name.startswith("///") else name
+    else:
+        name = value if value.startswith(("/", "./", "../", "~")) else ""
+    return Path(name).expanduser() if name.strip() else None

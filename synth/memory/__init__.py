@@ -12,6 +12,7 @@ from synth.memory.machine import (
     probe_machine,
     vllm_build,
 )
+from synth.memory.parallel import Spread, divide, find_tightest, read_spread, share_evenly
 from synth.memory.plan import Expected, Plan, make_plan
 from synth.memory.table import describe_plan
 from synth.memory.weights import resolve_quantization
@@ -23,10 +24,15 @@ __all__ = [
     "Gpu",
     "Machine",
     "Plan",
+    "Spread",
     "choose_cpu_dtype",
     "describe_plan",
+    "divide",
+    "find_tightest",
     "make_plan",
     "probe_machine",
+    "read_spread",
     "resolve_quantization",
+    "share_evenly",
     "vllm_build",
 ]

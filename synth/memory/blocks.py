@@ -53,9 +53,16 @@ class Blocks:
 
 
 def lay_out(
-    shape: Shape, bytes_per_value: int, block_tokens: int, in_flight_tokens: int, n_gpus: int = 1
+    shape: Shape,
+    bytes_per_value: int,
+    block_tokens: int,
+    in_flight_tokens: int,
+    n_gpus: int = 1,
+    n_stages: int = 1,
 ) -> Blocks:
     """Return the blocks that vLLM makes for a model, on each of ``n_gpus``.
+
+    Stages of a pipeline have their layers' part of each group: ``get_kv_cache_configs``.
 
     Args:
         bytes_per_value: of the KV cache; 1 if it is kept in 8 bits.
@@ -72,7 +79,7 @@ def lay_out(
     groups = [w for w, n in n_layers.items() for _ in range(math.ceil(n / size))]
     return Blocks(
         block_tokens=block_tokens,
-        block_bytes=size * block_tokens * page,
+        block_bytes=math.ceil(size / n_stages) * block_tokens * page,
         group_windows=tuple(groups),
         n_state_groups=math.ceil(shape.n_state_layers / size),
         in_flight_tokens=in_flight_tokens,

@@ -8,8 +8,9 @@ from synth.config import Config
 from synth.errors import ConfigError
 from synth.memory.blocks import Blocks, lay_out
 from synth.memory.machine import GIB, Gpu, Machine
+from synth.memory.parallel import Spread, is_count, read_spread
 from synth.memory.shape import read_shape, text_config
-from synth.memory.weights import count_weight_bytes, resolve_quantization
+from synth.memory.weights import count_stage_bytes, count_weight_bytes, resolve_quantization
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
 _GPU_RESERVE_GIB = 1.0
@@ -30,13 +31,23 @@ class Task:
     @property
     def gpu(self) -> Gpu | None:
         """The GPU with the least free memory of those that are used; None if none was seen."""
-        gpus = self.machine.gpus[: self.n_gpus]
-        return min(gpus, key=lambda gpu: gpu.free_gib) if gpus else None
+        return min(self.gpus, key=lambda gpu: gpu.free_gib) if self.gpus else None
 
     @property
-    def n_gpus(self) -> int:
-        """Over how many GPUs each layer is spread."""
-        return self.count_flag("tensor-parallel-size") or 1
+    def gpus(self) -> tuple[Gpu, ...]:
+        """Those that are used, of the ones that were seen."""
+        n_here = self.spread.n_here
+        return self.machine.gpus if n_here is None else self.machine.gpus[:n_here]
+
+    @property
+    def spread(self) -> Spread:
+        """Over how many devices the server is spread."""
+        return read_spread(self.config)
+
+    @property
+    def free_gib(self) -> float:
+        """Main memory for each of the worker processes that share it."""
+        return self.machine.free_gib / (self.spread.n_here or 1)
 
     @property
     def quantization(self) -> str | None:
@@ -56,8 +67,10 @@ class Task:
             ConfigError: if it is none.
         """
         value = self.flag(name)
-        if value is None or (isinstance(value, int) and value > 0):
-            return value
+        if value is None:
+            return None
+        if is_count(value):
+            return int(value)
         raise ConfigError(
             [f"server.engine_args.{name}={value}: expected a whole number of at least 1"]
         )
@@ -99,10 +112,13 @@ def assess(task: Task, load: Load) -> Demand | None:
         # Steps overlap on a GPU: a window lets go two steps late. Source: vLLM 0.32,
         # config/vllm.py, max_in_flight_tokens, with asynchronous scheduling as its default.
         load.n_batched_tokens * (1 if task.machine.is_cpu_build else 2),
-        task.n_gpus,
+        task.spread.tensor,
+        task.spread.n_stages,
     )
+    n_stages = task.spread.n_stages
+    weights = count_stage_bytes(task.model, weights, n_stages, value_bytes)
     return Demand(
-        weights_gib=weights / task.n_gpus / GIB,
+        weights_gib=weights / task.spread.tensor / GIB,
         overhead_gib=0.0 if task.machine.is_cpu_build else _gpu_overhead_gib(task, load),
         blocks=blocks,
         float8_blocks=replace(blocks, block_bytes=blocks.block_bytes // cache_bytes),
@@ -131,7 +147,7 @@ def _gpu_overhead_gib(task: Task, load: Load) -> float:
     text = text_config(task.model)
     hidden, n_chosen = text.get("hidden_size", 0), text.get("num_experts_per_tok") or 0
     chosen = n_chosen * (3 * (text.get("moe_intermediate_size") or 0) + hidden)
-    inner = max(3 * text.get("intermediate_size", 0), chosen) // task.n_gpus
+    inner = max(3 * text.get("intermediate_size", 0), chosen) // task.spread.tensor
     step = load.n_batched_tokens * 2 * (2 * hidden + inner)
     scores = load.n_seqs * text.get("vocab_size", 0) * (2 + 4 + 4)
     return float((step + scores) / GIB + _GPU_RESERVE_GIB)

@@ -55,7 +55,7 @@ def check_formats(task: Task) -> None:
         ConfigError: if the machine lacks one.
     """
     problems = []
-    old = [gpu for gpu in task.machine.gpus[: task.n_gpus] if gpu.compute_capability < (8, 0)]
+    old = [gpu for gpu in task.gpus if gpu.compute_capability < (8, 0)]
     if task.config.memory.float8_kv_cache and not _has_float8(task):
         device = old[0].name if old else "a CPU without AVX-512"
         problems.append(f"memory.float8_kv_cache=true: {device} can't; set it to false")
@@ -65,11 +65,6 @@ def check_formats(task: Task) -> None:
         problems.append(
             f"model.name={task.config.model.name}: the CPU build of vLLM can't read what "
             "bitsandbytes has packed; choose a model that is not in its 4 bits"
-        )
-    if task.machine.gpus and len(task.machine.gpus) < task.n_gpus:
-        problems.append(
-            f"server.engine_args.tensor-parallel-size={task.n_gpus}: there are "
-            f"{len(task.machine.gpus)} GPUs; set it to {len(task.machine.gpus)} or less"
         )
     if problems:
         raise ConfigError(problems)
@@ -95,7 +90,7 @@ def check_share(share: float, usable: float, gpu: Gpu) -> None:
 def _has_float8(task: Task) -> bool:
     if task.machine.is_cpu_build:
         return bool(task.machine.cpu_flags & {"avx512f", "amx_tile"})
-    return all(gpu.compute_capability >= (8, 0) for gpu in task.machine.gpus[: task.n_gpus])
+    return all(gpu.compute_capability >= (8, 0) for gpu in task.gpus)
 
 
 def _refuse_cache(task: Task, room: Room, left_gib: float) -> str:
@@ -156,7 +151,7 @@ def _wider_share(task: Task, need_gib: float, room: Room) -> float | None:
     cpu, gpu = task.machine.is_cpu_build, task.gpu
     if not cpu and gpu is None:
         return None
-    free = task.machine.free_gib if cpu or gpu is None else gpu.free_gib
+    free = task.free_gib if cpu or gpu is None else gpu.free_gib
     total = free if cpu or gpu is None or _is_unsloth(task) else gpu.total_gib
     share = math.ceil(need_gib / total * 100) / 100
     is_wider = need_gib > room.budget_gib

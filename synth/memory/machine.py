@@ -40,19 +40,30 @@ class Machine:
     """Main memory that is free now."""
     total_gib: float = 0.0
     gpus: tuple[Gpu, ...] = ()
+    visible: tuple[str, ...] = ()
+    """What CUDA_VISIBLE_DEVICES calls the GPUs; empty: nobody knows of any."""
+    cores: tuple[int, ...] = ()
+    """One of ``cpus`` for each physical core; those of a memory node side by side."""
+    part: str = ""
+    """Which part of a divided machine this is, such as ``1 of 2``; empty: all of it."""
 
 
 def probe_machine() -> Machine:
     """Look at the machine; a driver that does not answer means no GPUs."""
     memory = psutil.virtual_memory()
     is_cpu_build = vllm_build()[0] == CPU_BUILD
+    cpus = tuple(sorted(os.sched_getaffinity(0)))
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = () if is_cpu_build else probe_gpus(asked)
     return Machine(
         is_cpu_build=is_cpu_build,
-        cpus=tuple(sorted(os.sched_getaffinity(0))),
+        cpus=cpus,
         cpu_flags=_cpu_flags(),
         free_gib=memory.available / GIB,
         total_gib=memory.total / GIB,
-        gpus=() if is_cpu_build else probe_gpus(os.environ.get("CUDA_VISIBLE_DEVICES")),
+        gpus=gpus,
+        visible=() if is_cpu_build else name_visible(len(gpus), asked),
+        cores=find_cores(cpus) if is_cpu_build else (),
     )
 
 
@@ -100,6 +111,32 @@ def choose_visible(uuids: Sequence[str], visible: str | None) -> list[str]:
     return chosen
 
 
+def name_visible(n_gpus: int, visible: str | None) -> tuple[str, ...]:
+    """Return the names of the GPUs in ``visible``, a CUDA_VISIBLE_DEVICES, or their indices.
+
+    Args:
+        n_gpus: how many of them were found; 0: they could not be looked at, so all are believed.
+    """
+    if visible is None:
+        return tuple(map(str, range(n_gpus)))
+    names = tuple(name.strip() for name in visible.split(",") if name.strip())
+    return names[:n_gpus] if n_gpus else names
+
+
+def find_cores(
+    cpus: Sequence[int], root: Path = Path("/sys/devices/system/cpu")
+) -> tuple[int, ...]:
+    """Return the first of ``cpus`` of each physical core, memory node by memory node."""
+    firsts: dict[tuple[str, str, str], int] = {}
+    for cpu in cpus:
+        folder = root / f"cpu{cpu}"
+        node = next((path.name for path in folder.glob("node[0-9]*")), "")
+        names = ("physical_package_id", "core_id")
+        package, core = (_read(folder / "topology" / name) for name in names)
+        firsts.setdefault((node, package, core or f"cpu {cpu}"), cpu)
+    return tuple(firsts[key] for key in sorted(firsts, key=lambda key: (key[:2], firsts[key])))
+
+
 def choose_cpu_dtype(machine: Machine) -> str:
     """Return the number format that the CPU computes fastest.
 
@@ -128,6 +165,13 @@ def _read_gpu(pynvml: Any, handle: Any, driver: str) -> Gpu:
         compute_capability=tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
         driver=driver,
     )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _cpu_flags() -> frozenset[str]:

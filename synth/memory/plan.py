@@ -45,6 +45,12 @@ class Expected:
         """All of it."""
         return self.weights_gib + self.kv_cache_gib + self.overhead_gib
 
+    def times(self, n_engines: int) -> "Expected":
+        """Return what so many engines report together; the memory is that of each device."""
+        return replace(
+            self, kv_tokens=self.kv_tokens * n_engines, concurrency=self.concurrency * n_engines
+        )
+
     def scale(self, kv_cache_gib: float) -> "Expected":
         """Return the same for another size of the KV cache."""
         ratio = kv_cache_gib / self.kv_cache_gib
@@ -118,7 +124,7 @@ def _plan_cpu(task: Task) -> Plan:
     )
     demand = assess(task, load)
     asked = task.count_flag("kv-cache-memory-bytes") or int((memory.cpu_kv_cache_gib or 0) * GIB)
-    budget = task.machine.free_gib * (memory.gpu_memory_utilization or 1)
+    budget = task.free_gib * (memory.gpu_memory_utilization or 1)
     cache = asked or _choose_cpu_cache(task, demand, budget)
     fits = find_length(task, demand, Room(budget, cache / GIB, bool(asked)))
     return Plan(
@@ -141,7 +147,7 @@ def _choose_cpu_cache(task: Task, demand: Demand | None, budget_gib: float) -> i
     Not more than that: vLLM writes zeros over all of it at start, 1.5 s for a GiB. At least 1 GiB,
     and at most a quarter of the free memory, which is also the answer for a shape unknown here.
     """
-    most = max(GIB, int(task.machine.free_gib / 4 * GIB))
+    most = max(GIB, int(task.free_gib / 4 * GIB))
     if demand is None:
         return most
     wanted = max(GIB, 8 * demand.blocks.bytes_for(task.config.model.max_seq_length))

@@ -4,9 +4,16 @@ from synth.memory.machine import Machine
 from synth.memory.plan import Plan
 
 
-def describe_plan(plan: Plan, machine: Machine) -> list[str]:
-    """Return what is expected of a start, one line each for device, weights, KV cache, settings."""
+def describe_plan(plan: Plan, machine: Machine, n_replicas: int = 1) -> list[str]:
+    """Return what is expected of a start, one line each for device, weights, KV cache, settings.
+
+    Args:
+        machine: what one server has of it.
+        n_replicas: servers that are started with the plan.
+    """
     rows = [("device", _device(plan, machine))]
+    if n_replicas > 1:
+        rows.append(("servers", f"x {n_replicas}, each with {_part(machine)} and what follows"))
     if plan.expected is None:
         rows.append(
             ("expected", "unknown: vLLM decides, for this model or GPU can't be looked into")
@@ -28,6 +35,14 @@ def describe_plan(plan: Plan, machine: Machine) -> list[str]:
     return [f"memory    {name:<10}{text}" for name, text in rows]
 
 
+def _part(machine: Machine) -> str:
+    if machine.is_cpu_build:
+        n, name = len(machine.cpus), "core"
+    else:
+        n, name = len(machine.visible), "GPU"
+    return f"{n} {name}{'' if n == 1 else 's'}" if n else "GPUs that Ray finds"
+
+
 def _device(plan: Plan, machine: Machine) -> str:
     dtype = f", {plan.dtype}" if plan.dtype else ""
     if machine.is_cpu_build:
@@ -36,6 +51,6 @@ def _device(plan: Plan, machine: Machine) -> str:
     limit = f", utilisation {share:.4g}" if share else ""
     if not machine.gpus:
         return f"GPU, not looked into{limit}{dtype} (mode {plan.mode})"
-    gpu = machine.gpus[0]
+    gpu = min(machine.gpus, key=lambda gpu: gpu.free_gib)
     free = f"{gpu.free_gib:.1f} of {gpu.total_gib:.1f} GiB free"
     return f"{gpu.name}, {free}{limit}{dtype} (mode {plan.mode})"

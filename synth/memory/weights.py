@@ -1,5 +1,6 @@
 """What a model's weights take in memory, from its ``config.json`` or from the size of its files."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,25 @@ def count_weight_bytes(
     if stored_bytes and stored_as:
         return stored_bytes * bytes_per_value // stored_as
     return parameters.total * bytes_per_value if parameters else None
+
+
+def count_stage_bytes(
+    config: Mapping[str, Any], weight_bytes: int, n_stages: int, bytes_per_value: int
+) -> int:
+    """Return what the largest stage of a pipeline has of the weights: its layers, and one end.
+
+    Tied embeddings are at both ends then. Source: vLLM 0.32, model_executor/models/llama.py.
+    """
+    if n_stages == 1:
+        return weight_bytes
+    text = text_config(config)
+    n_layers = text["num_hidden_layers"]
+    share = math.ceil(n_layers / n_stages) / n_layers
+    if (parameters := count_parameters(config)) is None:
+        return int(weight_bytes * share)
+    ends = parameters.embeddings * bytes_per_value
+    one = ends // (1 if text.get("tie_word_embeddings", True) else 2)
+    return int((weight_bytes - ends) * share) + one
 
 
 def count_parameters(config: Mapping[str, Any]) -> Parameters | None:

@@ -7,12 +7,21 @@ https://docs.vllm.ai/en/stable/configuration/env_vars/.
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synth.config import Config
 from synth.errors import ConfigError
-from synth.memory import Expected, Machine, Plan, resolve_quantization
+from synth.memory import (
+    Expected,
+    Machine,
+    Plan,
+    Spread,
+    divide,
+    read_spread,
+    resolve_quantization,
+    share_evenly,
+)
 from synth.models import Model
 
 VLLM = ("-m", "vllm.entrypoints.openai.api_server")
@@ -66,8 +75,29 @@ class Command:
     """What it should report of its memory when it is up."""
 
 
+def build_ladders(
+    config: Config, model: Model, plan: Plan, machine: Machine
+) -> list[list[Command]]:
+    """Return for each of ``server.replicas`` how to start it, and what to try when memory runs out.
+
+    Args:
+        machine: all of it; each server gets its part.
+
+    Raises:
+        ConfigError: as :func:`build_command` and :func:`synth.memory.divide`.
+    """
+    rungs = (plan, *plan.ladder())
+    ladders = []
+    for number, part in enumerate(divide(machine, config)):
+        ladder = [build_command(config, model, rung, part) for rung in rungs]
+        if port := config.server.port:
+            ladder = [replace(command, port=port + number) for command in ladder]
+        ladders.append(ladder)
+    return ladders
+
+
 def build_command(config: Config, model: Model, plan: Plan, machine: Machine) -> Command:
-    """Return how to start vLLM for this configuration, as planned for this machine.
+    """Return how to start vLLM for this configuration, as planned for this machine or part of one.
 
     Raises:
         ConfigError: if ``server.engine_args`` sets what a key of its own sets.
@@ -99,9 +129,11 @@ def build_command(config: Config, model: Model, plan: Plan, machine: Machine) ->
     }
     if model.is_local:
         env["HF_HUB_OFFLINE"] = "1"
+    spread = read_spread(config)
+    env |= _part_env(machine)
     if machine.is_cpu_build:
         flags |= _CPU_FLAGS
-        env |= _cpu_env(machine)
+        env |= _cpu_env(machine, spread)
     flags |= engine_args(config)
     token = config.model.token
     return Command(
@@ -110,9 +142,12 @@ def build_command(config: Config, model: Model, plan: Plan, machine: Machine) ->
         port=config.server.port,
         env=env,
         secret_env={"HF_TOKEN": token} if token else {},
-        n_slots=slots if isinstance(slots := flags.get("max-num-seqs"), int) else None,
+        # Each engine of a data-parallel server takes so many.
+        n_slots=slots * spread.n_engines
+        if isinstance(slots := flags.get("max-num-seqs"), int)
+        else None,
         takes=" ".join(_to_argv({name: flags[name] for name in memory})),
-        expected=plan.expected,
+        expected=plan.expected and plan.expected.times(spread.n_engines),
     )
 
 
@@ -150,17 +185,41 @@ def _quantization_flags(config: Config, model: Model) -> dict[str, Any]:
     return {"quantization": method, **loader}
 
 
-def _cpu_env(machine: Machine) -> dict[str, str]:
-    if len(machine.cpus) > _SMALL:
-        return {"VLLM_TARGET_DEVICE": "cpu"}
-    # Importing vLLM takes 15 s on two cores, and it does so once for each of its processes: here
-    # the worker stays in the engine's process, with its threads set by us. On larger machines
-    # vLLM's own binding of threads to cores is worth the third import.
-    return {
-        "VLLM_TARGET_DEVICE": "cpu",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "OMP_NUM_THREADS": str(len(machine.cpus)),
-    }
+def _part_env(machine: Machine) -> dict[str, str]:
+    """Return what keeps a server on its part of the machine, and tells it from its siblings."""
+    if not machine.part:
+        return {}
+    env = {"SYNTH_REPLICA": machine.part}
+    if machine.visible and not machine.is_cpu_build:
+        # NVML, which the plan has its figures from, counts in the order of the bus; CUDA would not.
+        env |= {
+            "CUDA_VISIBLE_DEVICES": ",".join(machine.visible),
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        }
+    return env
+
+
+def _cpu_env(machine: Machine, spread: Spread) -> dict[str, str]:
+    n_workers, n_cpus = spread.n_devices, len(machine.cpus)
+    env = {"VLLM_TARGET_DEVICE": "cpu"}
+    is_shared = n_workers > 1 or bool(machine.part)
+    cores = machine.cpus
+    if n_cpus <= _SMALL:
+        # Importing vLLM takes 15 s on two cores, and it does so once for each of its processes:
+        # here the worker stays in the engine's process, with its threads set by us. On larger
+        # machines vLLM's own binding of threads to cores is worth the third import.
+        env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        env["OMP_NUM_THREADS"] = str(max(1, n_cpus // n_workers))
+        is_shared = n_workers > 1
+    elif is_shared:
+        cores = (machine.cores or machine.cpus)[:-1]  # the engine itself computes on one, too
+    if is_shared:
+        # By itself vLLM 0.32 binds each server to the first cores of the first memory nodes, and
+        # wants a node for each worker: utils/ompmultiprocessing.py.
+        env["VLLM_CPU_OMP_THREADS_BIND"] = "|".join(
+            ",".join(map(str, own)) for own in share_evenly(cores, n_workers)
+        )
+    return env
 
 
 def _to_argv(flags: Mapping[str, Any]) -> list[str]:

@@ -1,13 +1,10 @@
-"""Start the server that a run wants, a smaller one when its memory runs out, and again if it dies.
-
-Jobs that run side by side and want the same server share one :class:`Launch`.
-"""
+"""Start the server that a run wants, a smaller one when its memory runs out, and again if it dies."""
 
 import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from synth.errors import ServerDied, ServerError, ServerOutOfMemory, ServerStart
 from synth.records import Endpoint
 from synth.server import ready
 from synth.server.command import Command
-from synth.server.lease import Server, Session, fingerprint, stop
+from synth.server.lease import Server, Session, stop
 from synth.server.report import Report, read_report
 from synth.server.watch import Trouble, says_unwell, wait_for_trouble
 
@@ -51,8 +48,15 @@ class Launch:
         commands: Sequence[Command],
         settings: ServerConfig,
         log_path: Path,
+        *,
+        name: str = "",
+        beside: Collection[str] = (),
     ) -> None:
         """Launch the server, or find it running.
+
+        Args:
+            name: what it is called where it is one of several, for people.
+            beside: fingerprints of those that it shares the machine with.
 
         Raises:
             ServerStartError: if the port is taken or the program can't be started.
@@ -63,7 +67,10 @@ class Launch:
         self._rung = running[0] if running else 0
         self._settings = settings
         self._log_path = log_path
-        self.server: Server = session.acquire(self.command, log_path)
+        self.name = name
+        self._about = f"{name}: " if name else ""
+        self._beside = beside
+        self.server: Server = session.acquire(self.command, log_path, beside)
         self.steps_down: list[str] = []
         """What was tried before and ran out of memory."""
         self.restarts: list[Restart] = []
@@ -81,6 +88,19 @@ class Launch:
     def command(self) -> Command:
         """What the server was started with."""
         return self._ladder[self._rung]
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether the server has answered."""
+        return self._was_ready.is_set()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server answers, as far as it is known."""
+        task = self._readiness
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return False
+        return self.death is None
 
     @property
     def is_over(self) -> bool:
@@ -182,13 +202,14 @@ class Launch:
         self.steps_down.append(failed.takes)
         self._rung += 1
         log.warning(
-            "serve     out of memory with %s; trying %s. %s",
+            "serve     %sout of memory with %s; trying %s. %s",
+            self._about,
             failed.takes,
             self.command.takes,
             str(error).splitlines()[0],
         )
         self._put_log_aside()
-        self.server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)
+        self.server = await asyncio.to_thread(self._acquire)
 
     async def _keep(self) -> None:
         while True:
@@ -226,7 +247,7 @@ class Launch:
     async def _start_again(self, reason: str) -> None:
         after_s = round(time.monotonic() - self.server.launched, 3)
         try:
-            server = await asyncio.to_thread(self._session.acquire, self.command, self._log_path)
+            server = await asyncio.to_thread(self._acquire)
         except ServerStartError:
             self._count(Restart(reason, after_s))
             raise
@@ -236,10 +257,14 @@ class Launch:
             self._count(Restart(reason, after_s))
         self.server = server
 
+    def _acquire(self) -> Server:
+        return self._session.acquire(self.command, self._log_path, self._beside)
+
     def _count(self, restart: Restart) -> None:
         self.restarts.append(restart)
         log.warning(
-            "serve     %s; starting it again (%d of %d)",
+            "serve     %s%s; starting it again (%d of %d)",
+            self._about,
             restart.reason,
             len(self.restarts),
             self._settings.max_restarts,
@@ -252,28 +277,3 @@ class Launch:
         if self._log_path.exists():
             self._log_path.replace(kept)
         return kept
-
-
-class Launches:
-    """The launches of jobs that run side by side; one for all that want the same server."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._launches: dict[str, Launch] = {}
-
-    def get(
-        self, commands: Sequence[Command], settings: ServerConfig, log_path: Path
-    ) -> tuple[Launch, bool]:
-        """Return the launch for these commands, and whether another job has asked for it before.
-
-        A server that could not start is not started again for the next job; one that was given up
-        in use is.
-
-        Raises:
-            ServerStartError: as :class:`Launch`.
-        """
-        key = fingerprint(commands[0])
-        if (known := self._launches.get(key)) is not None and not known.is_over:
-            return known, True
-        self._launches[key] = Launch(self._session, commands, settings, log_path)
-        return self._launches[key], False

@@ -3,8 +3,8 @@
 A session is one invocation of synth, or one ``SyntheticDataKit``: the process that opened it keeps a
 file locked, and every server started in it lives at most as long as that lock, which the kernel
 drops with the process, even on ``kill -9``. Within a session a server is reused when its
-fingerprint (argv and environment) is the same; a different one replaces it. Worker processes that
-are given the session's environment share its servers.
+fingerprint (argv and environment) is the same; a different one replaces it, unless the two are to
+stand side by side. Worker processes that are given the session's environment share its servers.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ import pickle
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from filelock import FileLock
@@ -32,6 +32,7 @@ from synth.errors import ServerStartError
 from synth.io import link, read_json, write_json
 from synth.memory import Machine, probe_machine
 from synth.records import Endpoint
+from synth.server.address import find_port, reachable
 from synth.server.command import IGNORED_ENV, Command
 from synth.server.hints import tail
 
@@ -100,10 +101,13 @@ class Session:
             machine: Machine = pickle.loads(kept.read_bytes())  # noqa: S301  (our own, mode 0700)
             return machine
 
-    def acquire(self, command: Command, log_path: Path) -> Server:
+    def acquire(self, command: Command, log_path: Path, beside: Collection[str] = ()) -> Server:
         """Return the session's server for ``command``, launched now unless it runs already.
 
         It is not ready yet. ``log_path`` gets its log: written there, or linked if it was reused.
+
+        Args:
+            beside: fingerprints of servers that it shares the machine with; all others are ended.
 
         Raises:
             ServerStartError: if the port is taken or the program can't be started.
@@ -113,7 +117,8 @@ class Session:
                 link_log(running, log_path)
                 return running
             for other in self._servers():
-                stop(other)  # its memory is needed
+                if other.folder.name.partition("-")[0] not in beside:
+                    stop(other)  # its memory is needed
             return self._launch(command, log_path)
 
     def find(self, command: Command) -> Server | None:
@@ -127,14 +132,15 @@ class Session:
             stop(server)
 
     def _launch(self, command: Command, log_path: Path) -> Server:
-        port = find_port(command.host, command.port)
+        taken = [urlsplit(other.endpoint.base_url).port for other in self._servers()]
+        port = find_port(command.host, command.port, taken)
         name = f"synth-{secrets.token_hex(4)}"
         where = ["--host", command.host, "--port", str(port), "--served-model-name", name]
         # One for each launch: nobody takes a server for the one that came after it.
         folder = self.folder / f"{fingerprint(command)}-{name}"
         folder.mkdir()
         about = {
-            "base_url": f"http://{_reachable(command.host)}:{port}/v1",
+            "base_url": f"http://{reachable(command.host)}:{port}/v1",
             "model": name,
             "n_slots": command.n_slots,
             "log_path": str(log_path.absolute()),
@@ -236,29 +242,6 @@ def stop(server: Server, *, at_once: bool = False) -> None:
     shutil.rmtree(server.folder, ignore_errors=True)
 
 
-def find_port(host: str, wanted: int) -> int:
-    """Return ``wanted``, or any free port for 0, after binding it once.
-
-    vLLM itself binds with SO_REUSEPORT and would share a taken port without a word.
-
-    Raises:
-        ServerStartError: if the port or the address can't be bound.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-            probe.listen()
-        except OSError as error:
-            raise ServerStartError(
-                f"server.port={wanted}: can't listen on {host}:{wanted} ({error.strerror}); "
-                "choose another, or server.port=0 for any free one"
-            ) from error
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def fingerprint(command: Command) -> str:
     """Return the same text for commands that lead to the same server."""
     text = json.dumps([command.argv, command.host, command.port, sorted(command.env.items())])
@@ -290,10 +273,3 @@ def _is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def _reachable(host: str) -> str:
-    """Return the address at which a server that listens on ``host`` answers."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
-        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
-    return f"[{host}]" if ":" in host else host

@@ -1,5 +1,6 @@
 """What a running vLLM reports of itself: https://docs.vllm.ai/en/stable/usage/metrics/."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -26,6 +27,8 @@ class Report:
     kv_cache: KvCache | None = None
     prefix_cache_hit_frac: float | None = None
     """Share of all prompt tokens so far that it found in its prefix cache."""
+    queried_tokens: float = 0.0
+    """Those prompt tokens."""
 
 
 async def read_report(endpoint: Endpoint) -> Report:
@@ -58,6 +61,24 @@ def parse_report(metrics: str) -> Report:
     return Report(
         kv_cache=_parse_kv_cache([sample.labels for sample in info.samples] if info else []),
         prefix_cache_hit_frac=total("vllm:prefix_cache_hits") / queries if queries else None,
+        queried_tokens=queries,
+    )
+
+
+def merge_reports(reports: Sequence[Report]) -> Report:
+    """Return what several servers say together: caches are added up, shares are of all tokens."""
+    caches = [one.kv_cache for one in reports if one.kv_cache]
+    queries = sum(one.queried_tokens for one in reports)
+    hits = sum((one.prefix_cache_hit_frac or 0.0) * one.queried_tokens for one in reports)
+    return Report(
+        kv_cache=KvCache(
+            tokens=sum(cache.tokens for cache in caches),
+            concurrency=sum(cache.concurrency for cache in caches),
+        )
+        if caches
+        else None,
+        prefix_cache_hit_frac=hits / queries if queries else None,
+        queried_tokens=queries,
     )
 
 

@@ -14,7 +14,7 @@ from synth.loop import run_async
 from synth.process import end_with
 from synth.record import Summary, read_record
 from synth.rows import SHARDS_FOLDER
-from synth.server.launch import Launches
+from synth.server.fleet import Launches
 from synth.server.lease import Session
 from synth.shards import split
 from synth.sweep.book import NAME, Book, Entry, read_book

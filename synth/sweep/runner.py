@@ -13,8 +13,8 @@ from synth.models import cache_dir
 from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary
 from synth.replies import Replies, store_in
-from synth.server.launch import Launches
-from synth.server.lease import Session, fingerprint
+from synth.server.fleet import Launches
+from synth.server.lease import Session
 from synth.shared import Shared
 from synth.sweep.book import Book
 from synth.sweep.plan import Request
@@ -148,5 +148,6 @@ def _server_of(one: Ready) -> str:
     if isinstance(one.job, ConfigError):
         return ""
     if one.job.serving is not None:
-        return fingerprint(one.job.serving.commands[0])
-    return " ".join(one.job.config.server.api_bases)
+        return one.job.serving.key
+    server = one.job.config.server
+    return " ".join(server.api_bases) or str(server.endpoints_file)

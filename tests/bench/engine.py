@@ -16,7 +16,7 @@ import tokenizers
 from synth.config.files import samples_dir
 from synth.io import read_json, read_jsonl
 from synth.models import cache_dir
-from synth.server.lease import find_port
+from synth.server.address import find_port
 
 STUB = Path(__file__).parents[1] / "stub_vllm.py"
 WORDS = "tide moon harbour pilot chart depth signal rope lamp north current gale shoal keel"

@@ -15,7 +15,7 @@ import psutil
 from tokenizers import ByteLevelBPETokenizer
 
 from synth.config.files import samples_dir
-from synth.server.lease import find_port
+from synth.server.address import find_port
 
 STUB = Path(__file__).parents[1] / "stub_vllm.py"
 N_CHUNKS = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 from synth.comparison.statistics import compare
 from synth.comparison.views import Links, note, shared_view, view_key
 from synth.measure import RATIOS
-from synth.server.lease import find_port
+from synth.server.address import find_port
 from synth.store import RunInfo, open_store
 from synth.sweep.links import newest_links
 from tests.comparison.conftest import make_entry

@@ -35,7 +35,7 @@ def endpoint(make_config, tmp_path_factory):
     with open_session() as session:
         serving = plan_serving(config, resolve_model(config.model), session.machine())
         log_path = tmp_path_factory.mktemp("vllm") / "log"
-        launch = Launch(session, serving.commands, config.server, log_path)
+        launch = Launch(session, serving.ladders[0], config.server, log_path)
         yield run_async(launch.wait_until_ready)
 
 

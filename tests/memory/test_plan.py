@@ -208,11 +208,6 @@ def test_formats_that_the_device_lacks_are_refused_at_once(refusal):
     assert "without AVX-512" in refusal(CPU, "smollm2-135m", "memory.float8_kv_cache=true")
 
 
-def test_gpus_that_are_not_there_are_refused(refusal):
-    flags = "server.engine_args={tensor-parallel-size: 2}"
-    assert "set it to 1 or less" in refusal(with_gpus(L4), "llama-3.2-3b", flags)
-
-
 def test_flag_that_is_no_count_is_refused(refusal):
     text = refusal(CPU, "smollm2-135m", "server.engine_args={max-num-seqs: many}")
     assert "server.engine_args.max-num-seqs=many: expected a whole number" in text

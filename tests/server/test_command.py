@@ -5,12 +5,18 @@ from dataclasses import replace
 import pytest
 
 from synth.errors import ConfigError
-from synth.memory import Machine, make_plan
+from synth.memory import Gpu, Machine, divide, make_plan
 from synth.models import Model
-from synth.server.command import build_command
+from synth.server.command import build_command, build_ladders
+from synth.server.lease import fingerprint
 
 CPU = Machine(is_cpu_build=True, cpus=(0, 1), cpu_flags=frozenset({"avx2"}), free_gib=20)
 GPU = Machine(is_cpu_build=False, cpus=(0, 1), cpu_flags=frozenset(), free_gib=20)
+GPUS = replace(
+    GPU,
+    gpus=(Gpu("NVIDIA H200", 139.8, 139.0, (9, 0), "570"),) * 8,
+    visible=tuple(map(str, range(8))),
+)
 HUB = Model("owner/model", "owner/model", None, None)
 
 
@@ -107,3 +113,81 @@ def test_quantization_that_is_asked_for_is_given(build):
     argv = build("model.quantization=fp8").argv
     assert value_of(argv, "--quantization") == "fp8"
     assert "--load-format" not in argv
+
+
+@pytest.fixture
+def ladders(make_config):
+    def build(*overrides, machine=GPUS):
+        config = make_config(*overrides)
+        plan = make_plan(config, {}, None, divide(machine, config)[0])
+        return build_ladders(config, HUB, plan, machine)
+
+    return build
+
+
+def test_parallelism_inside_a_server_reaches_vllm(build):
+    flags = {
+        "data-parallel-size": "2",
+        "tensor-parallel-size": "2",
+        "pipeline-parallel-size": "2",
+        "distributed-executor-backend": "ray",
+        "data-parallel-backend": "ray",
+        "nnodes": "2",
+        "master-addr": "10.0.0.1",
+    }
+    told = ", ".join(f"{name.replace('-', '_')}: {value}" for name, value in flags.items())
+    argv = build(f"server.engine_args={{{told}}}", machine=GPUS).argv
+    assert {name: value_of(argv, f"--{name}") for name in flags} == flags
+
+
+def test_each_engine_of_a_server_has_slots_of_its_own(build):
+    assert build(machine=GPUS).n_slots == 256
+    assert build("server.engine_args={data-parallel-size: 4}", machine=GPUS).n_slots == 1024
+
+
+def test_servers_differ_by_their_part_alone(ladders):
+    two = ladders("server.replicas=2", "server.engine_args={tensor-parallel-size: 2}")
+    envs = [ladder[0].env for ladder in two]
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in envs] == ["0,1", "2,3"]
+    assert [env["SYNTH_REPLICA"] for env in envs] == ["1 of 2", "2 of 2"]
+    assert two[0][0].argv == two[1][0].argv
+    assert [len(ladder) for ladder in two] == [4, 4]
+
+
+def test_fingerprints_are_equal_for_equal_settings_and_parts(ladders):
+    first, again = ladders("server.replicas=2"), ladders("server.replicas=2")
+    prints = [[fingerprint(ladder[0]) for ladder in two] for two in (first, again)]
+    assert prints[0] == prints[1]
+    assert len(set(prints[0])) == 2
+
+
+def test_one_server_has_no_mark(build):
+    assert not {"SYNTH_REPLICA", "CUDA_VISIBLE_DEVICES"} & set(build(machine=GPUS).env)
+
+
+@pytest.mark.parametrize(("port", "ports"), [(0, [0, 0, 0]), (8000, [8000, 8001, 8002])])
+def test_ports_of_several_servers(ladders, port, ports):
+    made = ladders("server.replicas=3", f"server.port={port}")
+    assert [ladder[-1].port for ladder in made] == ports
+
+
+def test_small_cpu_is_shared_by_threads(ladders):
+    envs = [ladder[0].env for ladder in ladders("server.replicas=2", machine=CPU)]
+    assert [env["OMP_NUM_THREADS"] for env in envs] == ["1", "1"]
+    assert "CUDA_VISIBLE_DEVICES" not in envs[0]
+
+
+def test_large_cpu_is_shared_by_cores(ladders):
+    machine = replace(CPU, cpus=tuple(range(64)), cores=tuple(range(32)), free_gib=200)
+    envs = [ladder[0].env for ladder in ladders("server.replicas=2", machine=machine)]
+    assert [env["VLLM_CPU_OMP_THREADS_BIND"] for env in envs] == [
+        ",".join(map(str, range(15))),
+        ",".join(map(str, range(16, 31))),
+    ]
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in ladders(machine=machine)[0][0].env
+
+
+def test_workers_on_a_cpu_have_cores_of_their_own(build):
+    flags = "server.engine_args={pipeline-parallel-size: 2}"
+    env = build(flags, machine=replace(CPU, cpus=(0, 1, 2, 3))).env
+    assert (env["OMP_NUM_THREADS"], env["VLLM_CPU_OMP_THREADS_BIND"]) == ("2", "0,1|2,3")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from synth.records import Endpoint
-from synth.server.report import KvCache, Report, parse_report, read_report
+from synth.server.report import KvCache, Report, merge_reports, parse_report, read_report
 
 LINE = (
     'vllm:cache_config_info{engine="%d",block_size="16",kv_cache_size_tokens="1000",'
@@ -41,3 +41,10 @@ def test_hits_of_the_prefix_cache_are_a_share_of_all_tokens():
         for kind, n in (("queries", 200.0), ("hits", 50.0))
     )
     assert parse_report(page).prefix_cache_hit_frac == 0.25
+
+
+def test_servers_are_added_up_and_shares_are_of_all_tokens():
+    first = Report(KvCache(1000, 2.0), prefix_cache_hit_frac=0.5, queried_tokens=300)
+    second = Report(KvCache(2000, 4.0), prefix_cache_hit_frac=0.1, queried_tokens=100)
+    assert merge_reports([first, second, Report()]) == Report(KvCache(3000, 6.0), 0.4, 400)
+    assert merge_reports([]) == Report()
