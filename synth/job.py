@@ -11,37 +11,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from synth.address import check_store, ui_command
+from synth.address import ui_command
 from synth.config import Config
 from synth.connection import Connection, open_judge
-from synth.curation import Aids, prepare_curation
+from synth.curation import Aids
 from synth.delivery import Desk
 from synth.errors import ConfigError
-from synth.export import check_templates, check_token
-from synth.external import find_tool
 from synth.generate import Lane
 from synth.harvest import Asking
 from synth.inputs import Disperse, Inputs
-from synth.loop import run_async
-from synth.models import Model, cache_dir, download, resolve_model
+from synth.models import Model, cache_dir
 from synth.place import Place, describe
-from synth.qa import Kind, describe_shortage
+from synth.qa import describe_shortage
 from synth.record import Summary, hold, read_record
 from synth.replies import NAME, Replies, store_in
 from synth.run import Experiment
 from synth.salvage import Salvage, salvage
 from synth.server.fleet import Fleet, Launches
 from synth.server.lease import Session
-from synth.serving import Serving, plan_serving
+from synth.serving import Serving
 from synth.shared import Shared
-from synth.sources import Location, find_documents
+from synth.sources import Location
 from synth.tracking import Tracker, open_tracker
 from synth.traffic import Traffic
 from synth.worker import Worker
 
 log = logging.getLogger(__name__)
-
-_NEED_MODEL = frozenset({"serve", "chunk"})
 
 
 @dataclass(frozen=True)
@@ -59,66 +54,6 @@ class Surroundings:
     """The thread that writes to the tracker's store; None: one of the job's own."""
     disperse: Disperse | None = None
     """Has the shards of a job asked; None: it may have none."""
-
-
-class Preparation:
-    """The checks of jobs before anything is started; what equals for many is done once."""
-
-    def __init__(self, session: Session, *, elsewhere: bool = False) -> None:
-        """Check for the machine of ``session``.
-
-        Args:
-            elsewhere: other machines will run the jobs and start their servers; what they need
-                from the network is fetched here.
-        """
-        self._session = session
-        self._elsewhere = elsewhere
-        self._sources: dict[tuple[str, ...], list[Location]] = {}
-        self._models: dict[str, Model] = {}
-        self._servings: dict[str, Serving] = {}
-
-    def prepare(self, config: Config, serving: Serving | None = None) -> "Job":
-        """Return the job, ready to be run.
-
-        Args:
-            serving: the server that it is run on, where that is settled already.
-
-        Raises:
-            ConfigError: with what can't be run.
-        """
-        sources = self._find(config.docs_list) if "ingest" in config.steps else []
-        Kind(config.qa)  # a bad template or schema is found before anything starts
-        aids = prepare_curation(config)
-        check_templates(config)
-        check_token(config)
-        check_store(config.tracking)
-        needs_tool = config.qa.engine == "synthetic-data-kit" and "generate" in config.steps
-        tool = find_tool(config.qa) if needs_tool else ()
-        model = self._resolve(config) if _NEED_MODEL & set(config.steps) else None
-        if serving is None and model is not None and (plan := self._plan(config, model)):
-            serving, config = plan, plan.config
-        return Job(config, sources, tool, model, serving, aids)
-
-    def _find(self, docs: Sequence[str]) -> list[Location]:
-        if (key := tuple(docs)) not in self._sources:
-            self._sources[key] = find_documents(docs)
-        return self._sources[key]
-
-    def _resolve(self, config: Config) -> Model:
-        key = repr(config.model)
-        if key not in self._models:
-            self._models[key] = resolve_model(config.model)
-            if (self._elsewhere or config.shards) and _is_served(config):
-                download(self._models[key])
-        return self._models[key]
-
-    def _plan(self, config: Config, model: Model) -> Serving | None:
-        if self._elsewhere or config.shards or not _is_served(config):
-            return None
-        key = repr((config.model, config.memory, config.server))
-        if key not in self._servings:
-            self._servings[key] = plan_serving(config, model, self._session.machine())
-        return self._servings[key].adapt(config)
 
 
 @dataclass(frozen=True)
@@ -256,47 +191,6 @@ class Job:
         return self.model.tokenizer_path()
 
 
-def run_job(
-    config: Config,
-    folder: Path,
-    session: Session,
-    overrides: Sequence[str] = (),
-    place: Place | None = None,
-    serving: Serving | None = None,
-) -> Summary:
-    """Run one experiment in ``folder`` and return what it made.
-
-    Args:
-        session: what its server is started in, or found running.
-        overrides: how the configuration was asked for, as typed.
-        place: its place in a sweep, if it is a job of one.
-        serving: the server that it is run on, where that is settled already.
-
-    Raises:
-        SynthError: as :meth:`Job.run`.
-    """
-    check_new(folder)
-    job = Preparation(session).prepare(config, serving)
-    shared = Shared(session.folder / "shared") if place else Shared()
-    around = Surroundings(session, Launches(session), shared=shared)
-    return run_async(lambda: job.run(folder, around, overrides, place))
-
-
-def check_new(folder: Path) -> None:
-    """Raise ConfigError if there is a run in ``folder``."""
-    if read_record(folder):
-        raise ConfigError(
-            [f"{folder} holds a run already: go on with it by resume=, or choose another folder"]
-        )
-
-
-def resume_job(config: Config, folder: Path, session: Session, overrides: Sequence[str]) -> Summary:
-    """Go on with the run in ``folder``; otherwise as :func:`run_job`."""
-    job = Preparation(session).prepare(config)
-    around = Surroundings(session, Launches(session))
-    return run_async(lambda: job.run(folder, around, overrides))
-
-
 async def refuse(
     config: Config, folder: Path, around: Surroundings, place: Place, error: ConfigError
 ) -> NoReturn:
@@ -308,7 +202,3 @@ async def refuse(
         with summary.recorded():
             await tracker.run_id()
             raise error
-
-
-def _is_served(config: Config) -> bool:
-    return config.server.kind == "managed" and "serve" in config.steps

@@ -21,7 +21,7 @@ from synth.config import Config
 from synth.cutting.token import cut_tokens
 from synth.errors import ConfigError
 from synth.io import read_jsonl
-from synth.job import run_job
+from synth.jobs import run_job
 from synth.loop import run_async
 from synth.models import cache_dir, resolve_model
 from synth.qa_config import Layout, write_qa_config

@@ -125,7 +125,7 @@ def _may_stand_beside_resume(override: str) -> bool:
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _app(node: DictConfig) -> float | None:
     """Run one job, in this process or in a worker's; return the objective."""
-    from synth.job import check_new, run_job
+    from synth.jobs import check_new, run_job
     from synth.launcher import place_in_sweep
     from synth.server.lease import Session
     from synth.sweep.dispersal import Dispersal, run_in_shards

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from synth.config import Config, open_saved
 from synth.errors import ConfigError
-from synth.job import Preparation, Surroundings
+from synth.job import Surroundings
+from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.process import end_with
 from synth.record import Summary, read_record

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.config import configure_saved_log, open_saved, saved_cwd
-from synth.job import Preparation
+from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.process import end_on_sigterm
 from synth.record import is_held, read_record

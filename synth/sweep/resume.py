@@ -12,7 +12,7 @@ from synth.config import (
     saved_overrides,
 )
 from synth.errors import ConfigError
-from synth.job import resume_job
+from synth.jobs import resume_job
 from synth.loop import run_async
 from synth.progress import tell
 from synth.record import read_record

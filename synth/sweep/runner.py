@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from synth.config import Config
 from synth.errors import REPORTED, ConfigError, InUse, SynthError
-from synth.job import Job, Preparation, Surroundings, refuse
+from synth.job import Job, Surroundings, refuse
+from synth.jobs import Preparation
 from synth.models import cache_dir
 from synth.progress import labelled, logged_to, share_progress
 from synth.record import Summary

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from synth.config import flatten
 from synth.delivery import Desk
 from synth.errors import ConfigError, InUse, TrackingError
-from synth.job import Preparation
+from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.outbox import is_waiting
 from synth.progress import tell

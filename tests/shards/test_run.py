@@ -9,7 +9,7 @@ import pytest
 from synth.config import open_saved, register, save_changed
 from synth.errors import SynthError
 from synth.io import read_json, read_jsonl, write_json
-from synth.job import resume_job
+from synth.jobs import resume_job
 from synth.server import lease
 from synth.shards import split
 from tests.conftest import wait_until
