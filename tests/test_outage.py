@@ -17,7 +17,6 @@ from synth.records import Call, Usage
 from synth.store import RunInfo
 from synth.worker import Worker
 from tests.conftest import settings, wait_until
-from tests.test_cli import fails
 
 ROCK = "The Moon is a rock. " * 20
 CALL = Call(
@@ -308,14 +307,17 @@ def test_run_goes_on_while_the_store_is_away_and_all_is_sent_in_the_end(
     assert run.data.metrics["generate/n_pairs"] == record["metrics"]["generate/n_pairs"]
 
 
+@pytest.mark.timeout(300)
 def test_sweep_of_a_store_that_was_away_is_sent_by_resume(
-    run_cli, stub, store, serve_store, tmp_path
+    start_cli, run_cli, stub, store, serve_store, tmp_path
 ):
     rest = [text for text in stub if not text.startswith(("tracking", "chunk.size"))]
     server = serve_store(store, is_away=True)
     tracked = (f"tracking.uri={server.uri}", "tracking.wait_s=0", "hydra/launcher=joblib")
-    done = run_cli(*rest, *tracked, "-m", "chunk.size=32,64")
-    assert fails(done, "MLflow is away", "resume=")
+    process = start_cli(*rest, *tracked, "-m", "chunk.size=32,64")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert all(part in out + err for part in ("MLflow is away", "resume="))
     for job in "01":
         assert read_json(tmp_path / "sweep" / job / "run.json")["tracking_error"]
         assert (tmp_path / "sweep" / job / NAME).exists()

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from synth.config.contradictions import contradictions
 from synth.config.describe import expected, is_mapping, settings, takes_null
-from synth.config.passwords import has_password, hide_password
+from synth.config.passwords import hide_password, written_passwords
 from synth.config.schema import Config
 from synth.config.setting import Setting
 from synth.errors import ConfigError
@@ -38,7 +38,7 @@ def open_door(node: DictConfig) -> Config:
         for key, value in leaves(given)
         if (problem := _problem_of(key, value, from_file=True))
     ]
-    problems += _written_passwords(node)
+    problems += written_passwords(node)
     if problems:
         raise ConfigError(problems)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), given))
@@ -105,25 +105,6 @@ def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves({str(k): v for k, v in value.items()}, f"{key}.")
         else:
             yield key, value
-
-
-def _written_passwords(node: DictConfig) -> Iterator[str]:
-    """Yield a problem for each password that stands in a file: it would be saved with every run."""
-    for key, spec in settings().items():
-        written = _written(node, key) if spec.may_hold_password else ""
-        if has_password(written) and "${" not in written:
-            yield (
-                f"{key}={hide_password(written)}: its password would be saved with each run; write "
-                "${oc.env:NAME} for it and set that variable, or for PostgreSQL PGPASSWORD"
-            )
-
-
-def _written(node: DictConfig, key: str) -> str:
-    """Return the text of a key with its interpolations as they stand."""
-    value: Any = OmegaConf.to_container(node, resolve=False)
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
 
 
 def _values_of(override: Override) -> list[Any]:
