@@ -12,7 +12,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
         if inspect.isclass(value) and issubclass(value, errors.SynthError)
     }
     assert classes == {word for word in errors.__doc__.split() if word in vars(errors)}
-    assert len(classes) == 21
+    assert len(classes) == 23
 
 
 def test_what_ends_a_run_is_no_error_of_an_item():

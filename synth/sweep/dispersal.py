@@ -57,10 +57,12 @@ class Dispersal:
             ConfigError: if none of them can be run.
             ClusterError: if the cluster does not run them.
         """
-        book = self._open(folder, split(folder, n_shards))
-        left = [number for number in book.jobs if _status(book, number) != "FINISHED"]
+        shards = split(folder, n_shards)
+        # One that is not there any more was merged.
+        left = [n for n, shard in enumerate(shards) if shard.exists() and not _is_done(shard)]
         if not left:
             return
+        book = self._open(folder, shards)
         if book.cluster is not None:
             await run_on_cluster(book, left)
         elif self.in_processes:
@@ -83,7 +85,7 @@ class Dispersal:
         where = folder / SHARDS_FOLDER
         if (where / NAME).exists():
             return read_book(where)
-        server = server_key(open_saved(shards[0]))
+        server = server_key(open_saved(next(shard for shard in shards if shard.exists())))
         entries = [
             Entry(number, f"shard {number}", str(shard.relative_to(where)), 0, [], {}, server)
             for number, shard in enumerate(shards)
@@ -145,6 +147,5 @@ def _request(book: Book, number: int) -> Request:
     return Request(number, [], folder, open_saved(folder))
 
 
-def _status(book: Book, number: int) -> str | None:
-    status: str | None = read_record(book.folder / book.jobs[number].folder).get("status")
-    return status
+def _is_done(shard: Path) -> bool:
+    return bool(read_record(shard).get("status") == "FINISHED")

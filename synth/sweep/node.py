@@ -7,6 +7,7 @@ share nothing but the sweep's folder. A node that is requeued does the same agai
 import itertools
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,12 @@ class Shift:
             worker.close()
 
     def checkpoint(self) -> Any:
-        """Return what is to be called when this was requeued, for submitit."""
+        """Return what is to be called when this was requeued.
+
+        submitit asks for it when the time is nearly up, has Slurm requeue the job, and raises
+        SystemExit. Slurm's own SIGTERM, which follows, would come into the midst of the tidying up.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

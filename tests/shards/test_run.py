@@ -7,11 +7,11 @@ import signal
 import pytest
 
 from synth.config import open_saved, register, save_changed
-from synth.errors import SynthError
 from synth.io import read_json, read_jsonl, write_json
 from synth.jobs import resume_job
 from synth.server import lease
 from synth.shards import split
+from synth.sweep.dispersal import Dispersal, run_in_shards
 from tests.conftest import wait_until
 from tests.shards.conftest import write_corpus
 
@@ -49,15 +49,19 @@ def go_on(monkeypatch):
     register()
 
     def resume(folder):
+        config = open_saved(folder)
         with lease.open_session() as session:
-            resume_job(open_saved(folder), folder, session, [])
+            if config.shards is None:
+                resume_job(config, folder, session, [])
+            else:
+                run_in_shards(config, folder, [], Dispersal(session, 16))
 
     return resume
 
 
-def copy(cut, name, steps=STEPS):
+def copy(cut, name, n_shards=None):
     folder = shutil.copytree(cut, cut.with_name(name), symlinks=True)
-    save_changed(cut, [folder], {"steps": steps})
+    save_changed(cut, [folder], {"steps": STEPS, "shards": n_shards})
     write_json(folder / "run.json", {"status": "KILLED", "steps": ["ingest", "chunk"]})
     return folder
 
@@ -82,12 +86,9 @@ def test_same_pairs_in_any_number_of_shards(cut, go_on):
     assert any(pair["kept"] for pair in pairs)
     figures = []
     for n_shards in (1, 4, 16):
-        folder = copy(cut, f"shards{n_shards}")
-        shards = split(folder, n_shards)
-        assert len(shards) == n_shards
-        for shard in shards:
-            go_on(shard)
+        folder = copy(cut, f"shards{n_shards}", n_shards)
         go_on(folder)
+        assert len(read_json(folder / "shards.json")["shards"]) == n_shards
         assert made(folder) == made(whole)
         assert (folder / "pairs.jsonl").read_bytes() == (whole / "pairs.jsonl").read_bytes()
         record = read_json(folder / "run.json")
@@ -99,35 +100,20 @@ def test_same_pairs_in_any_number_of_shards(cut, go_on):
 
 @pytest.mark.timeout(300)
 def test_shard_that_was_killed_is_gone_on_with(cut, go_on, start_cli):
-    whole, folder = copy(cut, "whole"), copy(cut, "shards")
+    whole, folder = copy(cut, "whole"), copy(cut, "shards", 2)
     go_on(whole)
-    first, second = split(folder, 2)
+    first, _ = split(folder, 2)
     process = start_cli(f"resume={first}", OPENAI_API_KEY="key")
     wait_until(lambda: (first / "pairs.jsonl").exists() and (first / "pairs.jsonl").stat().st_size)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    go_on(second)
-    with pytest.raises(SynthError, match="1 of 2 shards not finished"):
-        go_on(folder)
-    go_on(first)
     go_on(folder)
     assert made(folder) == made(whole)
 
 
-def test_what_may_fail_is_a_share_of_the_whole_run(cut, go_on, serve):
-    shard = split(copy(cut, "shards"), 50)[0]
-    answers_nothing = serve("--garbage").base_url
-    save_changed(shard, [shard], {"server.api_base": answers_nothing})
-    go_on(shard)
-    counts = read_json(shard / "run.json")["counts"]
-    assert counts["n_failures"] == counts["n_chunks"] > 0
-
-
 def test_run_is_gone_on_with_without_its_shards(cut, go_on):
     """Its opinions are its own, whatever interrupts curation and export."""
-    folder = copy(cut, "shards")
-    for shard in split(folder, 3):
-        go_on(shard)
+    folder = copy(cut, "shards", 3)
     go_on(folder)
     before = made(folder)
     shutil.rmtree(folder / "shards")
