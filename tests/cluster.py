@@ -9,7 +9,8 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "slurm"
 NODES = [
     "hydra/launcher=slurm",
     "hydra.launcher.gpus_per_node=null",
-    "hydra.launcher.cpus_per_task=2",  # a whole node
+    "hydra.launcher.cpus_per_task=1",
+    "+hydra.launcher.exclusive=true",  # a whole node
     "hydra.launcher.array_parallelism=2",
 ]
 """Overrides that ask for both nodes."""

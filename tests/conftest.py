@@ -42,6 +42,12 @@ FLAGS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run those first that may take longest: none of them is left over in the end."""
+    markers = {item: item.get_closest_marker("timeout") for item in items}
+    items.sort(key=lambda item: -marker.args[0] if (marker := markers[item]) else 0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def hear_ctrl_c() -> None:
     """A shell ignores SIGINT for what it starts in the background, and so would our children."""

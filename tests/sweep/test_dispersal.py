@@ -71,7 +71,7 @@ def begun(folder):
     return [path for path in folder.glob("shards/*/pairs.jsonl") if path.stat().st_size]
 
 
-@pytest.mark.parametrize("name", ["side by side", "joblib", "slurm"])
+@pytest.mark.parametrize("name", ["side by side", "slurm"])
 def test_killed_run_goes_on_with_its_shards(
     cluster, start_cli, run, corpus, tmp_path, name, offspring
 ):
