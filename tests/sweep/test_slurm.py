@@ -220,15 +220,20 @@ def test_secrets_are_in_no_file(cluster, run, grid, tmp_path):
     assert not [path for path in files if b"hf_secret" in path.read_bytes()]
 
 
-def test_datasets_are_equal_on_every_launcher(cluster, run, grid, tmp_path):
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "mine.yaml").write_text("# @package _global_\ngen: {temperature: 0.4}\n")
+def test_one_file_makes_equal_datasets_on_every_launcher(cluster, run, grid, tmp_path):
+    file = tmp_path / "conf" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    params = "{chunk.size: '32,64', seed: '0,1'}"
+    file.write_text(
+        "# @package _global_\nname: mine\ngen: {temperature: 0.4, reuse: false}\n"
+        f"hydra: {{mode: MULTIRUN, sweeper: {{params: {params}}}}}\n"
+    )
     found = []
     for launcher in ("basic", "joblib", "slurm"):
         common = [text for text in grid if text not in NODES]
         nodes = NODES if launcher == "slurm" else [f"hydra/launcher={launcher}"]
-        away = [f"hydra.sweep.dir={launcher}", "gen.reuse=false"]
-        done = run(*common, *nodes, *away, "-m", "chunk.size=32,64", "seed=0,1")
+        mine = ["--config-dir", "conf", "experiment=mine", f"hydra.sweep.dir={launcher}"]
+        done = run(*common, *nodes, *mine)
         assert done.returncode == 0, done.stdout + done.stderr
         found.append([(tmp_path / launcher / str(n) / "pairs.jsonl").read_text() for n in range(4)])
     assert found[0] == found[1] == found[2]
