@@ -1,5 +1,6 @@
 """``run.json``: what a run is, how far it came, and what it made; true at any time."""
 
+import errno
 import importlib.metadata
 import platform
 import threading
@@ -14,7 +15,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from synth.errors import InUse, TrackingError
+from synth.errors import ConfigError, InUse, TrackingError
 from synth.io import read_json, write_json
 from synth.ledger import REPORT, Outcome
 from synth.progress import tell
@@ -132,13 +133,23 @@ def hold(folder: Path) -> FileLock:
 
     Raises:
         InUse: if another process has it.
+        ConfigError: if the file system has no locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
+    # A file in place of a lock would outlive a node that was lost.
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:
         raise InUse([f"{folder}: another process is still at work there"]) from error
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        problem = (
+            f"{folder}: its file system has no locks (flock), by which processes know of each other; "
+            "choose another place by hydra.run.dir and hydra.sweep.dir"
+        )
+        raise ConfigError([problem]) from error
     return lock
 
 
