@@ -124,8 +124,6 @@ class Outside:
         problems += await self._ask([url for url in urls if url not in self._models])
         key = self._settings.api_key or os.environ.get("OPENAI_API_KEY")
         found = [Endpoint(url, self._models[url], key) for url in urls if url in self._models]
-        if gone := [one.base_url for one in self.endpoints if one not in found]:
-            log.info("serve     %s has left %s", ", ".join(gone), file)
         self.endpoints = tuple(found)
         self.seen |= {one.base_url: one for one in found}
         return self._tell(problems, is_first=is_first)

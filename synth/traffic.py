@@ -151,6 +151,8 @@ class Traffic:
             return  # a second job on the same ones, of which a server may have been replaced
         known = {station.endpoint: station for station in self.slots.stations}
         self.slots.stations = [known.get(one) or self._new_station(one) for one in endpoints]
+        for endpoint in known.keys() - set(endpoints):
+            log.info("generate  %s gets no more requests", endpoint.base_url)
         if known and (new := [one for one in endpoints if one not in known]):
             log.info("generate  %s takes requests, too", ", ".join(one.base_url for one in new))
 

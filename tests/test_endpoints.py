@@ -176,7 +176,7 @@ def test_run_follows_its_file(start_cli, stub, documents, tmp_path, file, serve)
     file.write_text(f"{first.base_url}\n{second.base_url}\n")
     wait_until(lambda: "takes requests, too" in (tmp_path / "run/synth.log").read_text())
     file.write_text(f"{second.base_url}\n")
-    wait_until(lambda: "has left" in (tmp_path / "run/synth.log").read_text())
+    wait_until(lambda: "gets no more requests" in (tmp_path / "run/synth.log").read_text())
     (tmp_path / "go").touch()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
