@@ -1,4 +1,4 @@
-"""One configured job from its first check to its last line: record, tracker, server, steps.
+"""One job whose settings were found good, to its last line: record, tracker, server, steps.
 
 This is where the parts with a life of their own are opened and, whatever happens, closed: the
 run's record (``run.json``), its tracker, its server.

@@ -128,6 +128,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def read_status(folder: Path) -> str | None:
+    """Return how far a run is, as its ``run.json`` says; None: it has not begun."""
+    status: str | None = read_record(folder).get("status")
+    return status
+
+
 def hold(folder: Path) -> FileLock:
     """Return a lock that one process at a time has on a run or a sweep; it ends with the process.
 

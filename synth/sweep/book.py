@@ -62,6 +62,10 @@ class Book:
         """The keys that vary."""
         return list(dict.fromkeys(key for entry in self.jobs.values() for key in entry.settings))
 
+    def where(self, number: int) -> Path:
+        """Return a job's folder."""
+        return self.folder / self.jobs[number].folder
+
     def title(self, name: str) -> str:
         """Return what the sweep is called: the name of its experiment and what varies."""
         return f"{name}: {' × '.join(self.swept)}" if self.swept else name

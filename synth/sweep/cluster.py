@@ -8,12 +8,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from synth.errors import ClusterError
 from synth.io import write_json
 from synth.progress import show_progress
-from synth.record import NAME, is_held, read_record
+from synth.record import NAME, is_held, read_record, read_status
 from synth.sweep import slurm
 from synth.sweep.book import DONE, Book
 from synth.sweep.node import Shift
@@ -36,14 +35,14 @@ async def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
     Raises:
         ClusterError: if nodes end without having done anything.
     """
-    watch = _Watch(book, numbers)
     if book.allocation is not None:
-        await watch.wait(book.allocation)
-    left = [number for number in numbers if watch.status(number) != "FINISHED"]
+        await _Watch(book, numbers).wait(book.allocation)
+    left = [number for number in numbers if read_status(book.where(number)) != "FINISHED"]
     while left:
         _queue(book, left)
         book.allocation = await asyncio.to_thread(_submit, book, left)
         book.write()
+        watch = _Watch(book, left)
         states = await watch.wait(book.allocation)
         n_before, left = len(left), watch.left()
         if left and ("CANCELLED" in states or len(left) == n_before):
@@ -73,7 +72,7 @@ def _submit(book: Book, numbers: Sequence[int]) -> str:
 def _queue(book: Book, numbers: Sequence[int]) -> None:
     """Have jobs run again that have failed before."""
     for number in numbers:
-        folder = book.folder / book.jobs[number].folder
+        folder = book.where(number)
         if (record := read_record(folder)).get("status") == "FAILED":
             write_json(folder / NAME, record | {"status": "QUEUED", "error": None})
 
@@ -86,14 +85,11 @@ class _Watch:
         self._numbers = numbers
         self._told: set[int] = set()
 
-    def status(self, number: int) -> str | None:
-        """Return how far a job is; None: it has not begun."""
-        status: str | None = read_record(self._folder(number)).get("status")
-        return status
-
     def left(self) -> list[int]:
         """Return the jobs that have neither finished nor failed."""
-        return [number for number in self._numbers if self.status(number) not in DONE]
+        return [
+            number for number in self._numbers if read_status(self._book.where(number)) not in DONE
+        ]
 
     async def wait(self, job_id: str) -> Sequence[str]:
         """Wait until an allocation is over and nobody is at work; return its last known states.
@@ -121,13 +117,13 @@ class _Watch:
         left = self.left()
         if not left and "PENDING" in states:
             slurm.cancel(job_id, only_pending=True)  # the others have done its work
-        return slurm.are_over(states) and not any(is_held(self._folder(one)) for one in left)
+        return slurm.are_over(states) and not any(is_held(self._book.where(one)) for one in left)
 
     def _tell(self) -> int:
         """Say which jobs have ended since the last time; return how many."""
         n_told = len(self._told)
         for number in [one for one in self._numbers if one not in self._told]:
-            record = read_record(self._folder(number))
+            record = read_record(self._book.where(number))
             if record.get("status") == "FINISHED":
                 log.info("#%d finished", number)
             elif record.get("status") == "FAILED":
@@ -136,9 +132,6 @@ class _Watch:
                 continue
             self._told.add(number)
         return len(self._told) - n_told
-
-    def _folder(self, number: int) -> Path:
-        return self._book.folder / self._book.jobs[number].folder
 
 
 def _describe(states: Sequence[str]) -> str:

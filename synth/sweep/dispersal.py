@@ -13,7 +13,7 @@ from synth.job import Surroundings
 from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.process import end_with
-from synth.record import Summary, read_record
+from synth.record import Summary, read_status
 from synth.rows import SHARDS_FOLDER
 from synth.server.fleet import Launches
 from synth.server.lease import Session
@@ -59,7 +59,11 @@ class Dispersal:
         """
         shards = split(folder, n_shards)
         # One that is not there any more was merged.
-        left = [n for n, shard in enumerate(shards) if shard.exists() and not _is_done(shard)]
+        left = [
+            n
+            for n, shard in enumerate(shards)
+            if shard.exists() and read_status(shard) != "FINISHED"
+        ]
         if not left:
             return
         book = self._open(folder, shards)
@@ -143,9 +147,5 @@ def _work(shift: Shift, owner: int) -> None:
 
 
 def _request(book: Book, number: int) -> Request:
-    folder = book.folder / book.jobs[number].folder
+    folder = book.where(number)
     return Request(number, [], folder, open_saved(folder))
-
-
-def _is_done(shard: Path) -> bool:
-    return bool(read_record(shard).get("status") == "FINISHED")

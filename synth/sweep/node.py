@@ -17,7 +17,7 @@ from synth.config import configure_saved_log, open_saved, saved_cwd
 from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.process import end_on_sigterm
-from synth.record import is_held, read_record
+from synth.record import is_held, read_status
 from synth.server import lease
 from synth.server.lease import Session
 from synth.sweep.book import DONE, Book, Entry, read_book
@@ -76,7 +76,7 @@ class Shift:
         return read_book(self.folder).mlflow_run_id
 
     def _any_folder(self, book: Book) -> Path:
-        return self.folder / book.jobs[self.numbers[0]].folder
+        return book.where(self.numbers[0])
 
 
 def take(
@@ -88,16 +88,16 @@ def take(
     """
     for server in dict.fromkeys(entry.server for entry in entries):
         some = (entry for entry in entries if entry.server == server)
-        free = (entry for entry in some if _is_free(book.folder / entry.folder))
+        free = (entry for entry in some if _is_free(book.where(entry.number)))
         first = next(free, None)
         if first is not None:  # a server is started for somebody only
             yield (_open(book, entry, preparation) for entry in itertools.chain([first], free))
 
 
 def _is_free(folder: Path) -> bool:
-    return read_record(folder).get("status") not in DONE and not is_held(folder)
+    return read_status(folder) not in DONE and not is_held(folder)
 
 
 def _open(book: Book, entry: Entry, preparation: Preparation) -> Ready:
-    folder = book.folder / entry.folder
+    folder = book.where(entry.number)
     return prepare(Request(entry.number, entry.overrides, folder, open_saved(folder)), preparation)

@@ -17,7 +17,7 @@ from synth.jobs import Preparation
 from synth.loop import run_async
 from synth.outbox import is_waiting
 from synth.progress import tell
-from synth.record import hold, read_record, versions
+from synth.record import hold, read_record, read_status, versions
 from synth.server.lease import Session
 from synth.settle import note_error, settle
 from synth.store import RunInfo
@@ -106,7 +106,7 @@ class Sweep:
         """Take up the jobs that stand in the book; return those that are not finished."""
         self._requests = {request.number: request for request in requests}
         self._open_tracker()
-        finished = [request for request in requests if _status(request) == "FINISHED"]
+        finished = [request for request in requests if read_status(request.folder) == "FINISHED"]
         run_async(lambda: self._settle(finished))
         return [request for request in requests if request not in finished]
 
@@ -187,7 +187,7 @@ class Sweep:
         assert self._tracker is not None
         await self._tracker.run_id()
         for request in requests:
-            if self._worker.is_away and _status(request) != "RUNNING":
+            if self._worker.is_away and read_status(request.folder) != "RUNNING":
                 continue  # it would have to be waited for, for each of them
             place = self._book.place(request.number, self._tracker.known_run_id)
             try:
@@ -208,7 +208,7 @@ class Sweep:
         return [
             one
             for one in requests
-            if _status(one) == "RUNNING" or (is_sent and is_waiting(one.folder))
+            if read_status(one.folder) == "RUNNING" or (is_sent and is_waiting(one.folder))
         ]
 
     async def _finish(self, status: str) -> None:
@@ -246,8 +246,3 @@ def _load_ending() -> "type[Ending]":
 
     prepare()
     return Ending
-
-
-def _status(request: Request) -> str | None:
-    status: str | None = read_record(request.folder).get("status")
-    return status
