@@ -16,6 +16,10 @@ def test_scratch_stays_here(tmp_path):
     assert chosen(tmp_path, *scratch, *told) == ["pairs.jsonl", *told[1:]]
 
 
+def test_shards_stay_here(tmp_path):
+    assert chosen(tmp_path, "pairs.jsonl", "shards/00/pairs.jsonl") == ["pairs.jsonl"]
+
+
 def test_many_texts_and_chunks_stay_here(tmp_path):
     few = [f"data/parsed/{n}.txt" for n in range(500)]
     assert len(chosen(tmp_path, "run.json", *few)) == 501

@@ -2,13 +2,16 @@
 
 import asyncio
 import multiprocessing
+import platform
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
 from synth.errors import StoreError, TransientError
 from synth.records import Reply, Usage
-from synth.replies import Replies, key_of
+from synth.replies import Replies, key_of, store_in
 
 REQUEST = {"messages": [{"role": "user", "content": "?"}], "seed": 1}
 
@@ -22,6 +25,18 @@ def ask_once(replies, request=REQUEST, model="m", text="yes"):
         return reply(text)
 
     return asyncio.run(replies.once(model, request, ask))
+
+
+def test_machines_that_share_a_folder_have_a_store_each(tmp_path, monkeypatch):
+    assert store_in(tmp_path) == tmp_path / "replies.db"
+    monkeypatch.setattr("synth.replies.network_filesystem", lambda path: "nfs4")
+    assert store_in(tmp_path) == tmp_path / f"replies.{platform.node()}.db"
+    with Replies(store_in(tmp_path)) as replies:
+        assert not ask_once(replies)[1]
+        assert ask_once(replies)[1]
+    # WAL needs memory that is not shared over a network; it would stand in the file.
+    with closing(sqlite3.connect(store_in(tmp_path))) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() != ("wal",)
 
 
 @pytest.fixture
