@@ -51,7 +51,7 @@ class Shift:
         book = read_book(self.folder)
         os.chdir(saved_cwd(self._any_folder(book)))
         entries = [book.jobs[number] for number in self.numbers]
-        book.n_at_once = min(book.n_at_once, -(-len(entries) // self.n_nodes))
+        book.n_at_once = share(len(entries), self.n_nodes, book.n_at_once)
         first = self.index * book.n_at_once % len(entries)
         jobs = take(book, [*entries[first:], *entries[:first]], Preparation(session))
         worker = Worker()
@@ -77,6 +77,11 @@ class Shift:
 
     def _any_folder(self, book: Book) -> Path:
         return book.where(self.numbers[0])
+
+
+def share(n_jobs: int, n_nodes: int, most: int) -> int:
+    """Return how many jobs a node runs at a time: no more than leaves as many to each of the others."""
+    return min(most, -(-n_jobs // n_nodes))
 
 
 def take(
