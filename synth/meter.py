@@ -1,8 +1,7 @@
 """How generation goes while it goes: rates on the terminal, curves in the tracker.
 
-A sample reads a few sums (microseconds), so it may be taken often. What is logged of them is
-bounded: the interval grows with the run, to 1/200 of its age, which makes some 700 points in three
-hours and fewer than 2,000 in a month.
+A sample reads a few sums (microseconds), so it may be taken often; what is logged of them is bounded
+(:func:`synth.monitor.interval_at`).
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from synth.monitor import interval_at
 from synth.pool import Total
 from synth.progress import Bar, has_bars, show_progress
 from synth.tally import Tally
@@ -22,13 +22,10 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 """Between what the terminal shows."""
-INTERVAL_S = 5.0
-"""Between the points of the tracker's curves, at first."""
 LINE_S = 30.0
 """Between lines of the log, where there is no terminal."""
 WINDOW_S = 20.0
 """Over which rates are taken."""
-_POINTS_PER_AGE = 200
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Meter:
         self._chunks, self._n_done, self._n_pairs = extent.chunks, extent.n_done, extent.n_pairs
         self._begin = self._logged = self._read(time.monotonic())
         self._window = deque([self._begin])
-        self._next_point_s = self._begin.at_s + INTERVAL_S
+        self._next_point_s = self._begin.at_s + interval_at(0.0)
         self._next_line_s = self._begin.at_s + LINE_S
 
     def count(self, n_pairs: int) -> None:
@@ -184,11 +181,6 @@ def describe(before: Reading, now: Reading, chunks: Total) -> str:
     tokens = [f"{figures['output_tokens_per_s']:,.0f} tok/s"] if now.n_output_tokens else []
     in_flight = [f"{now.n_in_flight:,} in flight"] if now.limit else []
     return " · ".join([*left, f"{figures['pairs_per_s']:,.1f} pairs/s", *tokens, *in_flight])
-
-
-def interval_at(age_s: float) -> float:
-    """Return how long it is to the next point of a curve that is ``age_s`` long."""
-    return max(INTERVAL_S, age_s / _POINTS_PER_AGE)
 
 
 def _rate(before: int, now: int, seconds: float) -> float:

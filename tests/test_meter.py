@@ -10,7 +10,7 @@ import rich
 from rich.console import Console
 
 from synth.io import JsonlWriter
-from synth.meter import Extent, Meter, Reading, describe, figures_of, interval_at, metering
+from synth.meter import Extent, Meter, Reading, describe, figures_of, metering
 from synth.pool import Total
 from synth.progress import show_progress
 from synth.records import Request
@@ -126,20 +126,12 @@ def test_points_come_at_the_interval_and_at_the_end(meter, curves):
 
 
 def test_rate_of_a_point_is_since_the_last_one(meter, curves, monkeypatch):
-    monkeypatch.setattr("synth.meter.INTERVAL_S", 100)
+    monkeypatch.setattr("synth.monitor.INTERVAL_S", 100)
     meter._next_point_s = meter._begin.at_s + 100
     for second in range(201):
         meter.count(1 if second < 150 else 3)
         meter.tick(meter._begin.at_s + second)
     assert curves.points[-1]["pairs_per_s"] == pytest.approx(2, abs=0.05)
-
-
-@pytest.mark.parametrize(("days", "most"), [(1 / 24, 500), (1, 1200), (30, 2000)])
-def test_points_of_a_long_run_are_bounded(days, most):
-    age_s, n_points = 0.0, 0
-    while age_s < days * 86_400:
-        age_s, n_points = age_s + interval_at(age_s), n_points + 1
-    assert most / 2 < n_points < most
 
 
 def test_stored_replies_are_no_speed(meter, tally, curves):
