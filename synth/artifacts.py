@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synth.outbox import NAME
-from synth.rows import SHARDS_FOLDER
+from synth.rows import FINDINGS, SHARDS_FOLDER
 
 _MOST_DATA_FILES = 500
 _DATA = "data"
-_LEFT_OUT = (NAME, SHARDS_FOLDER)  # what shards have made is in the run's own files
+_LEFT_OUT = (NAME, SHARDS_FOLDER, FINDINGS)  # what shards have made is in the run's pairs
 _HIDDEN = (".hydra",)
 """Of hidden folders, those that tell something; other hidden ones are scratch."""
 

@@ -1,6 +1,6 @@
 """The step of curation: what is found out about each pair, by rules and by models, and its verdict.
 
-In a shard it is only asking the models; the run that the shard is of decides.
+In a shard it ends before the verdicts: the run that the shard is of compares all pairs, and decides.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from synth.filters import agrees
 from synth.harvest import Asking
 from synth.io import JsonlWriter
 from synth.progress import show_progress
-from synth.rows import CURATE_REQUESTS, OPINIONS
+from synth.rows import CURATE_REQUESTS, FINDINGS
 from synth.tally import Tally
 from synth.texts import Texts
 from synth.tracking import Tracker
@@ -62,8 +62,8 @@ class Curator:
         self._tell(told, n_pairs)
         return told["kept"]
 
-    async def consult(self, n_pairs: int, route: Route | None) -> int:
-        """Ask about the pairs of a shard that are good by themselves; return how many were.
+    async def curate_shard(self, n_pairs: int, route: Route | None) -> int:
+        """Find out about the pairs of a shard what needs no other; return how many were asked about.
 
         Args:
             n_pairs: how many there are.
@@ -72,12 +72,13 @@ class Curator:
         Raises:
             SynthError: what ends a run.
         """
-        (self.folder / OPINIONS).unlink(missing_ok=True)
+        (self.folder / FINDINGS).unlink(missing_ok=True)
         curation = Curation(self.folder, self.config, self.aids)
         try:
             with show_progress("inspect pairs", n_pairs) as bar:
                 await _in_thread(curation.inspect, bar)
-            await self._examine(curation, route)
+            if self._asks:
+                await self._examine(curation, route)
             await asyncio.to_thread(curation.set_down)
         finally:
             curation.close()

@@ -5,31 +5,32 @@ finds to a file of its own; then all pairs are compared with each other, and tho
 are shown to the judge; the last one writes the verdicts. Between them less than a kilobyte a pair is kept.
 Nothing is deleted: ``kept`` says what counts, and the first two passes can be done again.
 
-A shard has not all pairs, so it has no verdicts either: models are asked there about every pair that
-is good by itself, which does not depend on what else is in the shard, and what they say stands in
-``opinions.jsonl``. The whole run takes those opinions as they are. Of a pair that is a duplicate among
-all of them it takes none: it would not have asked. What it would have asked about the others is the
-same request, since a duplicate is shown to the judge beside the other pairs of its chunk.
+A shard has not all pairs, so it has no verdicts either: its pairs are looked at, models are asked about
+every pair that is good by itself, neither of which depends on what else is in the shard, and what
+comes of it stands in ``findings.jsonl``. The whole run takes that as it is, and compares. Of a pair that
+is a duplicate among all of them it takes no opinion: it would not have asked. What it would have asked about
+the others is the same request, since a duplicate is shown to the judge beside the other pairs of its
+chunk.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synth.config import Config
 from synth.examination import Group, Opinion, Rubric
-from synth.filters import Evaluations, Ground, Inspector, Key, find_duplicates, read_questions
+from synth.filters import Evaluations, Inspector, Key, find_duplicates, read_questions
+from synth.findings import Known
 from synth.io import read_jsonl, write_jsonl
-from synth.records import Pair
-from synth.rows import OPINIONS, PAIRS, ByChunk, Row, read_chunks_around, read_rows
+from synth.records import Chunk, Pair
+from synth.rows import FINDINGS, PAIRS, ByChunk, Row, read_chunks_around, read_rows
 from synth.texts import Texts
 from synth.verdicts import DROP, Verdicts, read_verdicts
 
-_INSPECTED = ".inspected.jsonl"
-_OPINION = ".opinion"
-"""Column of the same; no kind of pair has one of that name."""
+_FINDINGS = ".findings.jsonl"
+"""A row for each pair, in their order, as long as the curation takes."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,23 @@ class Curation:
             note: is told how many it has been, chunk by chunk; what it raises ends the pass.
         """
         inspector = Inspector(self.config, self.aids.evaluations)
+        texts = Texts(self.folder)
+
+        def look(pairs: list[Row], known: Mapping[str, Row], about: list[Chunk]) -> Iterator[Row]:
+            ground = None
+            for pair in pairs:
+                if (row := known.get(pair["id"])) is None:
+                    ground = ground or inspector.survey(about, [texts.read(one) for one in about])
+                    row = Known(inspector.inspect(pair, ground)).row(pair)
+                self._note(pair, Known.from_row(row, pair))
+                yield row
 
         def rows() -> Iterator[Row]:
-            for pairs, ground, asked in self._grounds(inspector):
-                for pair in pairs:
-                    yield self._inspect(pair, inspector, ground) | asked.get(pair["id"], {})
-                    self._is_asked.append(pair["id"] in asked)
+            for pairs, known, about in self._chunk_by_chunk():
+                yield from look(pairs, known, about)
                 note(len(pairs))
 
-        write_jsonl(self.folder / _INSPECTED, rows())
+        write_jsonl(self.folder / _FINDINGS, rows())
 
     def compare(self) -> None:
         """Find the pairs that ask what another one does."""
@@ -116,7 +125,8 @@ class Curation:
 
         Beside them are their chunk's other pairs that are good by themselves, in whatever run.
         """
-        pairs_of = ByChunk(self._numbered())
+        numbered = ({**pair, "number": number} for number, pair in enumerate(self._pairs()))
+        pairs_of = ByChunk(numbered)
         for position, (chunk, around) in enumerate(read_chunks_around(self.folder)):
             good = [row for row in pairs_of.take(chunk.id) if self._is_good[row["number"]]]
             beside = frozenset(row["id"] for row in good if not self._is_due(row["number"]))
@@ -126,22 +136,20 @@ class Curation:
                 yield Group([around[one] for one in about], pairs, position, beside)
 
     def set_down(self) -> None:
-        """Write the opinions, and no verdict: the run that this is a shard of has it."""
-
-        def rows() -> Iterator[Row]:
-            for row in self._numbered():
-                if (opinion := self.opinions.get(row["id"])) is not None:
-                    yield {"id": row["id"], "chunk_id": row["chunk_id"], **asdict(opinion)}
-
-        write_jsonl(self.folder / OPINIONS, rows())
+        """Write the findings, and no verdict: the run that this is a shard of has it."""
+        rows = (
+            Known(known.finding, self.opinions.get(pair["id"])).row(pair)
+            for pair, known in self._known()
+        )
+        write_jsonl(self.folder / FINDINGS, rows)
 
     def settle(self) -> Counter[str]:
         """Write the verdicts; return how many pairs have each fault, and are ``kept``."""
         told = Counter[str]()
 
         def rows() -> Iterator[Row]:
-            for row in self._numbered():
-                decided = self._decide(row)
+            for number, (pair, known) in enumerate(self._known()):
+                decided = self._decide(number, pair, known)
                 told.update([*decided["reasons"], *(["kept"] if decided["kept"] else [])])
                 told["by_hand"] += "by_hand" in decided
                 yield decided
@@ -151,48 +159,47 @@ class Curation:
 
     def close(self) -> None:
         """Remove what is needed no more."""
-        (self.folder / _INSPECTED).unlink(missing_ok=True)
+        (self.folder / _FINDINGS).unlink(missing_ok=True)
 
     def _is_due(self, number: int) -> bool:
         is_open = self._is_good[number] and not self._is_asked[number]
         return is_open and number not in self._duplicates
 
-    def _grounds(self, inspector: Inspector) -> Iterator[tuple[list[Row], Ground, dict[str, Row]]]:
-        """Yield the pairs of each chunk, it itself, and what was said of pairs in a shard."""
+    def _chunk_by_chunk(self) -> Iterator[tuple[list[Row], dict[str, Row], list[Chunk]]]:
+        """Yield pairs, what a shard has found out about them, by id, and the chunks they are about."""
         pairs_of = ByChunk(read_rows(self.folder / PAIRS))
-        opinions_of = ByChunk(read_rows(self.folder / OPINIONS))
-        texts = Texts(self.folder)
+        findings_of = ByChunk(read_rows(self.folder / FINDINGS))
         for chunk, around in read_chunks_around(self.folder):
-            asked = {
-                row["id"]: {_OPINION: {name: row[name] for name in ("scores", "closed_book")}}
-                for row in opinions_of.take(chunk.id)
-            }
+            known = {row["id"]: row for row in findings_of.take(chunk.id)}
             if pairs := pairs_of.take(chunk.id):
-                about = [around[one] for one in pairs[0].get("chunk_ids", [chunk.id])]
-                yield pairs, inspector.survey(about, [texts.read(one) for one in about]), asked
+                yield pairs, known, [around[one] for one in pairs[0].get("chunk_ids", [chunk.id])]
         if not pairs_of.is_empty:
             raise RuntimeError("pairs.jsonl is not in the order of chunks.jsonl")
 
-    def _inspect(self, pair: Row, inspector: Inspector, ground: Ground) -> Row:
-        finding = inspector.inspect(pair, ground)
-        self._keys.append(finding.key)
-        self._is_good.append(not finding.faults)
+    def _note(self, pair: Row, known: Known) -> None:
+        self._keys.append(known.finding.key)
+        self._is_good.append(not known.finding.faults)
+        self._is_asked.append(known.opinion is not None)
         self._ids.append(pair["id"])
-        bare = {name: value for name, value in pair.items() if name not in Pair.VERDICT}
-        evidence = finding.support.evidence
-        found: Row = {"reasons": list(finding.faults), "support": finding.support.share}
-        return bare | found | ({"evidence": list(evidence)} if evidence else {})
 
-    def _numbered(self) -> Iterator[Row]:
-        rows = read_jsonl(self.folder / _INSPECTED)
-        return ({**row, "number": number} for number, row in enumerate(rows))
+    def _pairs(self) -> Iterator[Row]:
+        """Yield the pairs without what an earlier curation has said of them."""
+        for pair in read_rows(self.folder / PAIRS):
+            yield {name: value for name, value in pair.items() if name not in Pair.VERDICT}
 
-    def _decide(self, row: Row) -> Row:
-        number, curate = row.pop("number"), self.config.curate
-        reasons: list[str] = row.pop("reasons")
-        added: Row = {}
-        asked = row.pop(_OPINION, None)
-        opinion = self.opinions.get(row["id"]) if asked is None else Opinion(**asked)
+    def _known(self) -> Iterator[tuple[Row, Known]]:
+        """Yield the same with what is known of each."""
+        for pair, row in zip(self._pairs(), read_jsonl(self.folder / _FINDINGS), strict=True):
+            yield pair, Known.from_row(row, pair)
+
+    def _decide(self, number: int, pair: Row, known: Known) -> Row:
+        """Return a pair with its verdict."""
+        curate, support = self.config.curate, known.finding.support
+        reasons = list(known.finding.faults)
+        added: Row = {"support": support.share}
+        if support.evidence:
+            added["evidence"] = list(support.evidence)
+        opinion = known.opinion or self.opinions.get(pair["id"])
         if number in self._duplicates:
             first, is_exact = self._duplicates[number]
             reasons.append("duplicate" if is_exact else "near_duplicate")
@@ -201,10 +208,10 @@ class Curation:
             added |= _columns_of(opinion)
             reasons += _reasons_of(opinion, curate.threshold)
         kept = not set(reasons) & set(curate.drop)
-        if (verdict := self.aids.verdicts.find(row)) is not None:
+        if (verdict := self.aids.verdicts.find(pair)) is not None:
             added["by_hand"] = verdict
             kept = verdict != DROP
-        return {**row, **added, "kept": kept, "reasons": reasons}
+        return {**pair, **added, "kept": kept, "reasons": reasons}
 
 
 def _columns_of(opinion: Opinion) -> Row:

@@ -14,9 +14,8 @@ from synth.records import Chunk
 DOCUMENTS, CHUNKS, PAIRS = "documents.jsonl", "chunks.jsonl", "pairs.jsonl"
 FAILURES, REQUESTS = "failures.jsonl", "requests.jsonl"
 CURATE_REQUESTS = "curate_requests.jsonl"
-OPINIONS = "opinions.jsonl"
-"""What models have said of pairs, where they were asked in a shard: one row a pair, with its
-``chunk_id``."""
+FINDINGS = "findings.jsonl"
+"""What was found out about pairs in a shard, by rules and by models: :mod:`synth.findings`."""
 SHARDS_FOLDER = "shards"
 SHARDS = "shards.json"
 """That a run was divided into shards, and how far they are merged: :mod:`synth.shards`."""

@@ -159,7 +159,7 @@ class Experiment:
         )
         if self._config.shard_of is not None:
             with self._ledger.timed("curate"):
-                n_asked = await curator.consult(n_pairs, self._route)
+                n_asked = await curator.curate_shard(n_pairs, self._route)
             del self.outcome.counts["n_kept"]  # it is for the whole run to say
             self._ledger.complete("curate", {"pairs": n_pairs, "examined": n_asked})
             return

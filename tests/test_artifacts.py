@@ -17,7 +17,9 @@ def test_scratch_stays_here(tmp_path):
 
 
 def test_shards_stay_here(tmp_path):
-    assert chosen(tmp_path, "pairs.jsonl", "shards/00/pairs.jsonl") == ["pairs.jsonl"]
+    assert chosen(tmp_path, "pairs.jsonl", "findings.jsonl", "shards/00/pairs.jsonl") == [
+        "pairs.jsonl"
+    ]
 
 
 def test_many_texts_and_chunks_stay_here(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from synth.curation import Curation, prepare_curation
 from synth.examination import Opinion
+from synth.filters import Finding, Key, Support
+from synth.findings import Known
 from synth.io import read_jsonl, write_jsonl
 from synth.records import Chunk, Pair
 from synth.verdicts import read_verdicts
@@ -147,55 +149,76 @@ def test_opinions(curate, opinion, reasons, kept):
 
 BUILT = ("When was the lighthouse on Skarn built?", "In 1887.")
 LOW = {"accuracy": 2.0}
-SHARD = {"scores": LOW, "closed_book": None}
-SILENT = {"scores": None, "closed_book": None}
 
 
-def test_opinions_of_a_shard_are_taken_as_they_are(curate, folder):
-    said = [{"id": "p0", "chunk_id": "c0", **SILENT}, {"id": "p1", "chunk_id": "c1", **SHARD}]
-    write_jsonl(folder / "opinions.jsonl", said)
-    rows, _, groups = curate(("c0", *BUILT), ("c1", *GOOD))
+def finding(number, chunk, opinion=None, *, stems="keeper skarn", reasons=()):
+    """Return a row of a shard that says something else of a pair than the whole run would."""
+    known = Known(
+        Finding(
+            tuple(reasons),
+            Support(0.5, None),
+            Key(str(number).encode(), stems, stems, "wiik", None),
+        ),
+        opinion,
+    )
+    return known.row({"id": f"p{number}", "chunk_id": chunk})
+
+
+def test_findings_of_a_shard_are_taken_as_they_are(curate, folder):
+    said = [
+        finding(0, "c0", Opinion()),
+        finding(1, "c1", Opinion(LOW), stems="built"),
+        finding(2, "c1", stems="tide", reasons=["echo"]),
+    ]
+    write_jsonl(folder / "findings.jsonl", said)
+    rows, _, groups = curate(("c0", *WRONG), ("c1", *BUILT), ("c1", *GOOD))
     assert groups == []
-    assert [row.get("scores") for row in rows] == [None, LOW]
-    assert [row["reasons"] for row in rows] == [[], ["low_score"]]
-    assert not any(".opinion" in row for row in rows)
+    assert [row.get("scores") for row in rows] == [None, LOW, None]
+    assert [row["reasons"] for row in rows] == [[], ["low_score"], ["echo"]]
+    assert [row["support"] for row in rows] == [0.5] * 3
 
 
-def test_pair_without_an_opinion_of_a_shard_is_asked_about(curate, folder):
-    write_jsonl(folder / "opinions.jsonl", [{"id": "p0", "chunk_id": "c0", **SHARD}])
-    _, _, (group,) = curate(
+def test_pairs_are_compared_by_what_a_shard_has_found(curate, folder):
+    write_jsonl(folder / "findings.jsonl", [finding(0, "c0"), finding(1, "c1")])
+    rows, _, _ = curate(("c0", *BUILT), ("c1", *GOOD))
+    assert [row["reasons"] for row in rows] == [[], ["near_duplicate"]]
+
+
+def test_pair_without_a_finding_of_a_shard_is_looked_at(curate, folder):
+    write_jsonl(folder / "findings.jsonl", [finding(0, "c0", Opinion(LOW))])
+    rows, _, (group,) = curate(
         ("c0", *BUILT), ("c0", "What was built on Skarn in 1887?", "The lighthouse")
     )
     assert ([pair.id for pair in group.pairs], group.beside) == (["p0", "p1"], {"p0"})
+    assert [row["support"] for row in rows] == [0.5, 1]
 
 
 def test_opinion_of_a_duplicate_counts_for_nothing(curate, folder):
-    said = [{"id": f"p{number}", "chunk_id": "c1", **SHARD} for number in range(2)]
-    write_jsonl(folder / "opinions.jsonl", said)
+    write_jsonl(folder / "findings.jsonl", [finding(n, "c1", Opinion(LOW)) for n in range(2)])
     (first, second), _, _ = curate(("c1", *GOOD), ("c1", *GOOD))
-    assert (first["reasons"], second["reasons"]) == (["low_score"], ["duplicate"])
+    assert (first["reasons"], second["reasons"]) == (["low_score"], ["near_duplicate"])
     assert "scores" not in second
 
 
-def test_opinions_are_set_down_in_the_order_of_the_pairs(folder, make_config):
-    rows = [{"id": f"p{n}", "chunk_id": "c1", "doc_id": "d"} for n in range(2)]
-    question, answer = GOOD
-    write_jsonl(
-        folder / "pairs.jsonl", [row | {"question": question, "answer": answer} for row in rows]
-    )
+def test_whole_run_decides_as_if_it_had_found_out_itself(curate, folder, make_config):
+    """What a shard sets down holds all that verdicts and comparison need, in the pairs' order."""
+    pairs = [("c0", *BUILT), ("c0", *WRONG), ("c1", *GOOD), ("c1", *GOOD)]
+    opinions = {"p2": Opinion(LOW), "p0": Opinion(None, {"known": True, "answerable": True})}
+    alone = curate(*pairs, opinions=opinions)
     before = (folder / "pairs.jsonl").read_bytes()
     curation = Curation(folder, make_config(), prepare_curation(make_config()))
     curation.inspect(lambda n: None)
-    (group,) = curation.due()
-    assert len(group.pairs) == 2  # nobody has compared them
-    curation.opinions |= {"p1": Opinion(LOW), "p0": Opinion()}
+    assert sum(len(group.pairs) for group in curation.due()) == 3  # nobody has compared them
+    curation.opinions |= opinions
     curation.set_down()
     curation.close()
-    assert list(read_jsonl(folder / "opinions.jsonl")) == [
-        {"id": "p0", "chunk_id": "c1", **SILENT},
-        {"id": "p1", "chunk_id": "c1", **SHARD},
-    ]
     assert (folder / "pairs.jsonl").read_bytes() == before
+    findings = list(read_jsonl(folder / "findings.jsonl"))
+    assert [row["id"] for row in findings] == ["p0", "p1", "p2", "p3"]
+    assert ["opinion" in row for row in findings] == [True, False, True, False]
+    (folder / "data/txt/d.txt").unlink()  # nobody looks there again
+    rows, counts, groups = curate(*pairs)
+    assert (rows, counts, groups) == (*alone[:2], [])
 
 
 def test_verdict_by_hand_is_the_last_word(curate):

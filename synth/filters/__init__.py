@@ -7,6 +7,7 @@ and ``contamination``; ``duplicates`` at all pairs together. docs/curation.md ha
 from synth.filters.agreement import agrees
 from synth.filters.contamination import Evaluations, read_questions
 from synth.filters.duplicates import Key, find_duplicates
+from synth.filters.evidence import Support
 from synth.filters.form import is_question
 from synth.filters.inspect import Finding, Ground, Inspector
 from synth.filters.language import guess
@@ -18,6 +19,7 @@ __all__ = [
     "Ground",
     "Inspector",
     "Key",
+    "Support",
     "agrees",
     "count_words",
     "find_duplicates",

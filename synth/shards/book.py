@@ -8,14 +8,14 @@ from typing import Any
 
 from synth.io import read_json, write_json
 from synth.record import read_record
-from synth.rows import CHUNKS, CURATE_REQUESTS, FAILURES, OPINIONS, PAIRS, REQUESTS, SHARDS
+from synth.rows import CHUNKS, CURATE_REQUESTS, FAILURES, FINDINGS, PAIRS, REQUESTS, SHARDS
 
 MERGED: Mapping[str, str] = {
     PAIRS: "chunk_id",
     FAILURES: "id",
     REQUESTS: "chunk_id",
     CURATE_REQUESTS: "chunk_id",
-    OPINIONS: "chunk_id",
+    FINDINGS: "chunk_id",
 }
 """The files of a shard that a run gets the rows of, each with the column of its chunks' ids."""
 

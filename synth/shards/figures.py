@@ -17,7 +17,7 @@ from synth.config import Config
 from synth.examination import Counts
 from synth.io import JsonlWriter
 from synth.records import Request
-from synth.rows import CURATE_REQUESTS, OPINIONS, PAIRS, REQUESTS, read_rows
+from synth.rows import CURATE_REQUESTS, FINDINGS, PAIRS, REQUESTS, read_rows
 from synth.shards.book import read_book
 from synth.tally import Tally
 
@@ -65,9 +65,9 @@ def describe_servers(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _of_curation(folder: Path, config: Config, records: Sequence[Record]) -> dict[str, float]:
-    if not (folder / OPINIONS).exists():
+    n_asked = sum("opinion" in row for row in read_rows(folder / FINDINGS))
+    if not n_asked:
         return {}
-    n_asked = sum(1 for _ in read_rows(folder / OPINIONS))
     tally = _count(folder / CURATE_REQUESTS, config)
     figures = tally.figures(n_asked, _sum(records, "curate/gpu_s"))
     figures.pop("pairs_per_s", None)

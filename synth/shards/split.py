@@ -99,11 +99,9 @@ def _changes(config: Config, n_chunks: int) -> dict[str, Any]:
 
     It is told to nobody but the run, which logs what all of them have made.
     """
-    steps = {"serve", "generate"}
+    steps = {"serve", "generate", "curate"}
     if config.qa.engine == "synthetic-data-kit":
         steps.add("config")
-    if config.curate.judge != "none" or config.curate.closed_book:
-        steps.add("curate")
     return {
         "steps": [step for step in config.steps if step in steps],
         "shards": None,

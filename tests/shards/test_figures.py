@@ -31,7 +31,9 @@ def run(make_run):
         asked = Request(chunk_id=chunk, output_tokens=50, server_s=10.0, **REQUEST)
         write_jsonl(shard / "requests.jsonl", [vars(asked)])
         write_jsonl(shard / "curate_requests.jsonl", [vars(asked)])
-        write_jsonl(shard / "opinions.jsonl", [{"id": f"{chunk}-0", "chunk_id": chunk}])
+        findings = [{"id": f"{chunk}-{n}", "chunk_id": chunk} for n in range(3)]
+        findings[0]["opinion"] = {"scores": None, "closed_book": None}
+        write_jsonl(shard / "findings.jsonl", findings)
         write_json(
             shard / "run.json", record(f"2026-11-24T10:00:0{number}+00:00", startup_s=5.0 + number)
         )

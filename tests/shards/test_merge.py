@@ -8,7 +8,7 @@ from synth.errors import BudgetExceeded
 from synth.io import JsonlWriter, read_json, read_jsonl, write_json, write_jsonl
 from synth.shards import Book, Shard, check_losses, merge, read_book
 
-FILES = ("pairs", "failures", "requests", "curate_requests", "opinions")
+FILES = ("pairs", "failures", "requests", "curate_requests", "findings")
 
 
 def pair(chunk_id, number=0, **columns):

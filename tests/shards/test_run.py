@@ -112,7 +112,7 @@ def test_shard_that_was_killed_is_gone_on_with(cut, go_on, start_cli):
 
 
 def test_run_is_gone_on_with_without_its_shards(cut, go_on):
-    """Its opinions are its own, whatever interrupts curation and export."""
+    """What was found out there is its own, whatever interrupts curation and export."""
     folder = copy(cut, "shards", 3)
     go_on(folder)
     before = made(folder)
