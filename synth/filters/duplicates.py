@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 from rensa import RMinHash
 
 from synth.filters.phrases import DECIDING
@@ -106,27 +106,46 @@ def _near(
             np.array([_place_band(keys[number], number) for number in numbers], np.uint64),
         ]
     )
-    values, counts = np.unique(bands, return_counts=True)
-    is_shared = np.isin(bands, values[counts > 1])  # most are not, and lead nowhere
-    buckets: dict[int, list[int]] = {}
-    for position, number in enumerate(numbers):
-        shared = bands[position][is_shared[position]].tolist()
-        candidates = {other for band in shared for other in buckets.get(band, ())}
-        match = next(
-            (
-                other
-                for other in sorted(candidates)
-                if are_near(keys[number], keys[numbers[other]], similarity)
-            ),
-            None,
-        )
-        if match is not None:
-            yield number, numbers[match]
-            continue
-        for band in shared:
-            bucket = buckets.setdefault(band, [])
-            bucket.append(position)
-            del bucket[:-_MOST_IN_BUCKET]
+    stems = np.array([keys[number].stems for number in numbers], object)
+    first_of: dict[int, int] = {}
+    for position, others in _rivals(stems, bands, 100 * (similarity - _EASIER)):
+        firsts = sorted({first_of.get(other, other) for other in others})
+        number = numbers[position]
+        near = (one for one in firsts if are_near(keys[number], keys[numbers[one]], similarity))
+        if (first := next(near, None)) is not None:
+            first_of[position] = first
+            yield number, numbers[first]
+
+
+def _rivals(
+    stems: npt.NDArray[np.object_], bands: npt.NDArray[np.uint64], least: float
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield positions in their order, each with those before it that it is to be compared with.
+
+    Args:
+        stems: of the questions (pairs).
+        bands: what those have in common that are to be compared (pairs, bands).
+        least: likeness of the questions, up to 100.
+    """
+    found = [np.zeros(0, np.int64)]  # a position times their number, and one before it
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        sorted_ = band[order]
+        places = np.arange(len(order))  # those of which the one so far behind has the same band
+        for distance in range(1, _MOST_IN_BUCKET + 1):
+            places = places[: np.searchsorted(places, len(order) - distance)]
+            places = places[sorted_[places] == sorted_[places + distance]]
+            if not len(places):
+                break
+            later, earlier = order[places + distance], order[places]
+            alike = process.cpdist(
+                stems[later], stems[earlier], scorer=fuzz.ratio, score_cutoff=least
+            )
+            found.append((later * len(order) + earlier)[alike > 0])
+    positions, others = np.divmod(np.unique(np.concatenate(found)), len(stems))
+    starts = np.flatnonzero(np.diff(positions, prepend=-1))
+    for position, some in zip(positions[starts], np.split(others, starts)[1:], strict=True):
+        yield int(position), some.tolist()
 
 
 def are_near(one: Key, other: Key, similarity: float) -> bool:

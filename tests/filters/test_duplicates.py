@@ -1,5 +1,7 @@
 """Which questions are asked twice."""
 
+from dataclasses import replace
+
 import pytest
 
 from synth.filters.duplicates import find_duplicates, key_of
@@ -74,6 +76,21 @@ def test_questions_with_one_answer_from_one_sentence_may_be_less_alike(found):
 def test_pair_without_a_fault_stands_for_the_others(found):
     pairs = [FIRST, FIRST, ("How tall is the Skarn lighthouse?", "31 metres")]
     assert found(*pairs, good=[False, True, True]) == {0: (1, True), 2: (1, False)}
+
+
+def test_first_of_very_many_stands_for_all_of_them():
+    """More than are compared with one by one: each is like those before it, and so like the first."""
+    one = key(*FIRST)
+    keys = [replace(one, question=bytes([number])) for number in range(200)]
+    assert find_duplicates(keys, [True] * 200, 0.85) == dict.fromkeys(range(1, 200), (0, False))
+
+
+def test_order_of_the_pairs_decides_and_not_that_of_their_words(found):
+    first = ("Who was the first keeper of Skarn?", "Anders Wiik")
+    pairs = [first, FIRST, ("Who was the first keeper on Skarn?", "Anders Wiik"), FIRST[::-1]]
+    pairs.append(("How tall is the lighthouse of Skarn?", "31 metres"))
+    assert found(*pairs) == {2: (0, False), 4: (1, False)}
+    assert found(*pairs[::-1]) == {3: (0, False), 4: (2, False)}
 
 
 def test_numbers_tell_questions_apart(found):
