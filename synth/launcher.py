@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -99,6 +101,8 @@ class SideBySide(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Take what Hydra gives a launcher."""
+        self._composer = _Composer(hydra_context.config_loader.get_search_path())
+        hydra_context.config_loader = self._composer
         self._context = hydra_context
         self._task = task_function
         self._config = config
@@ -142,7 +146,7 @@ class SideBySide(Launcher):
         return {number: one for number, one in results.items() if isinstance(one, Exception)}
 
     def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        node = self._context.config_loader.load_sweep_config(self._config, list(overrides))
+        node = self._composer.take(self._config, list(overrides))
         with open_dict(node):
             node.hydra.job.id = f"{node.hydra.job.name}_{number}"
             node.hydra.job.num = number
@@ -218,6 +222,27 @@ class InWorkers(SideBySide):
             if len(new) == len(left):
                 raise SynthError("the worker processes end before they start a job")
             left = new
+
+
+class _Composer(ConfigLoaderImpl):
+    """Composes a job once, which takes a third of a second: Hydra's sweeper does so before the launcher."""
+
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(search_path)
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """Compose a job, and keep it."""
+        node = super().load_sweep_config(master_config, sweep_overrides)
+        self._composed[tuple(sweep_overrides)] = node
+        return node
+
+    def take(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return a job that was kept, for the caller alone; one that was not is composed."""
+        node = self._composed.pop(tuple(sweep_overrides), None)
+        return node or super().load_sweep_config(master_config, sweep_overrides)
 
 
 def _execute(
