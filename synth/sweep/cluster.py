@@ -6,6 +6,7 @@ tell which of them does what, and this process may end and begin again in the me
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from synth.io import write_json
 from synth.progress import show_progress
 from synth.record import NAME, is_held, read_record, read_status
 from synth.sweep import slurm
-from synth.sweep.book import DONE, Book
+from synth.sweep.book import Book
 from synth.sweep.node import Shift
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ FOLDER = "slurm"
 
 _SOON_S, _LATER_S = 1.0, 20.0
 """Between two looks at the jobs, at first and after a while."""
+_PAUSE_PER_LOOK = 20
+"""How many times as long as a look at very many jobs the pause behind it is."""
 
 
 async def run_on_cluster(book: Book, numbers: Sequence[int]) -> None:
@@ -86,10 +89,8 @@ class _Watch:
         self._told: set[int] = set()
 
     def left(self) -> list[int]:
-        """Return the jobs that have neither finished nor failed."""
-        return [
-            number for number in self._numbers if read_status(self._book.where(number)) not in DONE
-        ]
+        """Return the jobs that had neither finished nor failed when they were last looked at."""
+        return [number for number in self._numbers if number not in self._told]
 
     async def wait(self, job_id: str) -> Sequence[str]:
         """Wait until an allocation is over and nobody is at work; return its last known states.
@@ -102,7 +103,9 @@ class _Watch:
             while True:
                 now = await asyncio.to_thread(slurm.read_states, job_id)
                 states = now or states
+                begin_s = time.monotonic()
                 bar(self._tell())
+                look_s = time.monotonic() - begin_s
                 said = _describe(states) if now is not None else "the controller does not answer"
                 bar.say(said)
                 if said != was_told:
@@ -110,7 +113,7 @@ class _Watch:
                 if now is not None and self._is_over(job_id, now):
                     bar(self._tell())
                     return states
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(max(pause_s, _PAUSE_PER_LOOK * look_s))
                 pause_s = min(_LATER_S, 1.2 * pause_s)
 
     def _is_over(self, job_id: str, states: Sequence[str]) -> bool:

@@ -56,7 +56,7 @@ class Shift:
         jobs = take(book, [*entries[first:], *entries[:first]], Preparation(session))
         worker = Worker()
         try:
-            runner = Runner(book, session, self._parent, worker)
+            runner = Runner(book, session, lambda: _find_parent(book), worker)
             run_async(lambda: runner.run(jobs))
         finally:
             worker.close()
@@ -71,9 +71,6 @@ class Shift:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
-
-    def _parent(self) -> str | None:
-        return read_book(self.folder).mlflow_run_id
 
     def _any_folder(self, book: Book) -> Path:
         return book.where(self.numbers[0])
@@ -97,6 +94,13 @@ def take(
         first = next(free, None)
         if first is not None:  # a server is started for somebody only
             yield (_open(book, entry, preparation) for entry in itertools.chain([first], free))
+
+
+def _find_parent(book: Book) -> str | None:
+    """Return the sweep's MLflow run; it comes later if the store was away."""
+    if book.mlflow_run_id is None:
+        book.mlflow_run_id = read_book(book.folder).mlflow_run_id
+    return book.mlflow_run_id
 
 
 def _is_free(folder: Path) -> bool:
