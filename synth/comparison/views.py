@@ -17,6 +17,8 @@ _SECTION = "synth"
 _BESIDE = ("quality/kept_frac", "quality/covered_chars_frac", SPEED)
 """Columns beside the objective; with more of them the settings would be out of sight."""
 
+_MOST_COMPARED = 50
+"""Jobs whose ids are in an address; MLflow shows each of them as a column."""
 _MENU = "workflowType=machine_learning"
 """Without it MLflow's menu is that for traces, where no runs are compared."""
 
@@ -52,10 +54,10 @@ class Links:
 
     @property
     def compare(self) -> str:
-        """MLflow's page that compares runs, with all of the jobs."""
+        """MLflow's page that compares runs, with the first jobs."""
         runs, experiments = (
             quote(json.dumps(ids, separators=(",", ":")))
-            for ids in (list(self.job_ids), [self.experiment_id])
+            for ids in (list(self.job_ids[:_MOST_COMPARED]), [self.experiment_id])
         )
         return f"{self.base}/#/compare-runs?runs={runs}&experiments={experiments}&{_MENU}"
 

@@ -129,7 +129,8 @@ class Ending:
         for name in ("report.html", "comparison.csv", "sweep.json"):
             tracker.log_artifact(folder / name)
         tracker.log_artifacts(folder / "plots", "plots")
-        ids = [self._records[entry.number].get("mlflow_run_id") for entry in self._entries]
+        standings = comparison.standings  # the best first
+        ids = [self._records[one.entry.number].get("mlflow_run_id") for one in standings]
         links = Links(
             ui_address(self._config.tracking.uri), experiment_id, parent_id, list(filter(None, ids))
         )

@@ -128,6 +128,12 @@ def test_best_job_stands_first(objective, ascending):
     )
 
 
+def test_address_of_very_many_jobs_can_be_opened():
+    links = Links("http://far:1", "7", "abc", [f"{number:032x}" for number in range(1000)])
+    assert len(links.compare) < 4000
+    assert f"{0:032x}" in links.compare
+
+
 def test_note_has_verdict_and_links_that_work_anywhere(make_comparison):
     comparison = make_comparison({"x": [1, 2]})
     text = note(comparison, Links("http://far:1", "7", "abc", ["j1"]))
