@@ -145,13 +145,14 @@ def _fits(key: str, value: Any, spec: Setting, *, merge: bool) -> bool:
     schema = _scratch()
     try:
         OmegaConf.update(schema, key, value, merge=merge)
-        typed = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.select(schema, key)}))
+        typed = OmegaConf.select(schema, key)
     except (OmegaConfBaseException, ValueError):
         return False
-    assert isinstance(typed, dict)
-    if typed["value"] is None and takes_null(key):
+    if typed is None and takes_null(key):
         return True
-    return _is_in_range(spec, typed["value"])
+    if OmegaConf.is_config(typed):
+        typed = OmegaConf.to_container(typed)
+    return _is_in_range(spec, typed)
 
 
 @cache
