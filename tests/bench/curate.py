@@ -1,6 +1,5 @@
 """Curate and export 20,000 and 200,000 made-up pairs: seconds, peak memory, and how both grow.
 
-``take_s`` is what is left of ``inspect_s`` for a run of which shards have looked at the pairs.
 Each size runs in a process of its own. The goal is growth in proportion: ten times as many pairs
 take ten times as long, and little more memory than their keys.
 """
@@ -87,11 +86,6 @@ def curate(folder: Path, formats: str) -> dict[str, float]:
     curation = Curation(folder, config, prepare_curation(config))
     curation.inspect(lambda n: None)
     times.append(time.monotonic())
-    curation.set_down()
-    times.append(time.monotonic())
-    curation = Curation(folder, config, curation.aids)
-    curation.inspect(lambda n: None)
-    times.append(time.monotonic())
     curation.compare()
     times.append(time.monotonic())
     told = curation.settle()
@@ -102,7 +96,7 @@ def curate(folder: Path, formats: str) -> dict[str, float]:
     times.append(time.monotonic())
     export(folder, config, metrics)
     times.append(time.monotonic())
-    names = ("inspect_s", "set_down_s", "take_s", "compare_s", "settle_s", "appraise_s", "export_s")
+    names = ("inspect_s", "compare_s", "settle_s", "appraise_s", "export_s")
     spans = {
         name: end - begin
         for name, (begin, end) in zip(names, itertools.pairwise(times), strict=True)
@@ -136,7 +130,7 @@ def main() -> None:
         print(f"{size:,} pairs: {shown}", flush=True)
     first, last = results[0], results[-1]
     times = options.sizes[-1] / options.sizes[0]
-    for key in ("inspect_s", "take_s", "compare_s", "settle_s", "appraise_s", "export_s", "all_mb"):
+    for key in ("inspect_s", "compare_s", "settle_s", "appraise_s", "export_s", "all_mb"):
         print(f"{key}: {last[key] / first[key]:.1f} times for {times:.0f} times the pairs")
 
 
