@@ -2,7 +2,7 @@
 
 Three passes over ``pairs.jsonl``. The first looks at each pair beside its chunk, and writes what it
 finds to a file of its own; then all pairs are compared with each other, and those without a fault
-are shown to the judge; the last one writes the verdicts. Between them less than a kilobyte a pair is kept.
+are shown to the judge; the last one writes the verdicts. Of each pair 1.4 kB are in memory at most.
 Nothing is deleted: ``kept`` says what counts, and the first two passes can be done again.
 
 A shard has not all pairs, so it has no verdicts either: its pairs are looked at, models are asked about

@@ -161,7 +161,8 @@ class Experiment:
             with self._ledger.timed("curate"):
                 n_asked = await curator.curate_shard(n_pairs, self._route)
             del self.outcome.counts["n_kept"]  # it is for the whole run to say
-            self._ledger.complete("curate", {"pairs": n_pairs, "examined": n_asked})
+            asked = {"examined": n_asked} if n_asked else {}
+            self._ledger.complete("curate", {"pairs": n_pairs} | asked)
             return
         with self._ledger.timed("curate"):
             n_kept = await curator.curate(n_pairs, self._route)
