@@ -127,7 +127,7 @@ def _rivals(
         bands: what those have in common that are to be compared (pairs, bands).
         least: likeness of the questions, up to 100.
     """
-    found = [np.zeros(0, np.int64)]  # a position times their number, and one before it
+    found = [np.zeros(0, np.int64)]  # two positions as one number, the later one first
     for band in bands.T:
         order = np.argsort(band, kind="stable")
         sorted_ = band[order]
