@@ -50,10 +50,9 @@ class Shift:
         """Run the jobs that nobody else has, on the servers of ``session``."""
         book = read_book(self.folder)
         os.chdir(saved_cwd(self._any_folder(book)))
-        entries = [book.jobs[number] for number in self.numbers]
-        book.n_at_once = share(len(entries), self.n_nodes, book.n_at_once)
-        first = self.index * book.n_at_once % len(entries)
-        jobs = take(book, [*entries[first:], *entries[:first]], Preparation(session))
+        book.n_at_once = share(len(self.numbers), self.n_nodes, book.n_at_once)
+        numbers = turn(self.numbers, self.index * book.n_at_once)
+        jobs = take(book, [book.jobs[number] for number in numbers], Preparation(session))
         worker = Worker()
         try:
             runner = Runner(book, session, lambda: _find_parent(book), worker)
@@ -79,6 +78,12 @@ class Shift:
 def share(n_jobs: int, n_nodes: int, most: int) -> int:
     """Return how many jobs a node runs at a time: no more than leaves as many to each of the others."""
     return min(most, -(-n_jobs // n_nodes))
+
+
+def turn(numbers: Sequence[int], first: int) -> list[int]:
+    """Return jobs beginning with the one at ``first``, so that each node begins with others."""
+    first %= len(numbers)
+    return [*numbers[first:], *numbers[:first]]
 
 
 def take(
