@@ -136,7 +136,7 @@ def test_killed_judgement_goes_on_and_asks_nothing_twice(
     sent = [json.dumps(row["messages"]) for row in read_jsonl(note)]
     in_flight = 8  # four at work, and those that stand ready
     assert len(sent) - len(set(sent)) <= in_flight < len(pairs) / 4
-    assert not list(run_dir.glob(".inspected*"))
+    assert not list(run_dir.glob(".findings*"))
 
 
 def test_step_can_be_left_out(run, run_dir):
@@ -153,4 +153,4 @@ def test_ctrl_c_in_the_middle_leaves_the_pairs(start_cli, stub, run_dir):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert len(list(read_jsonl(run_dir / "pairs.jsonl"))) > 0
-    assert not list(run_dir.glob(".inspected*"))
+    assert not list(run_dir.glob(".findings*"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synth.io import write_json, write_jsonl
+from synth.io import read_jsonl, write_json, write_jsonl
 from synth.records import Request
 from synth.shards import Book, Shard, merge, summarise
 
@@ -54,6 +54,13 @@ def test_sums_and_rates(run, make_config):
     assert "curate/pairs_per_s" not in figures
     assert figures["shards/n"] == 2
     assert figures["shards/pairs_per_s"] == pytest.approx(6 / figures["shards/span_s"])
+
+
+def test_nothing_is_said_of_models_that_nobody_asked(run, make_config):
+    rows = list(read_jsonl(run / "findings.jsonl"))
+    write_jsonl(run / "findings.jsonl", [row for row in rows if "opinion" not in row])
+    figures = summarise(run, make_config()).metrics
+    assert not any(name.startswith("curate/") for name in figures)
 
 
 def test_servers(run, make_config):
