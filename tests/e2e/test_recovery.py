@@ -14,7 +14,7 @@ def engines():
 
 
 def test_run_ends_complete_when_its_engine_is_killed(start_cli, tmp_path):
-    run = start_cli("hydra.run.dir=run", "chunk.limit=8", "gen.max_tokens=256", "tracking=none")
+    run = start_cli("hydra.run.dir=run", "chunk.limit=5", "gen.max_tokens=256", "tracking=none")
     requests = tmp_path / "run/requests.jsonl"
     wait_until(lambda: requests.exists() and requests.read_text().count("\n") >= 2, 300)
     (engine,) = engines()
@@ -26,6 +26,6 @@ def test_run_ends_complete_when_its_engine_is_killed(start_cli, tmp_path):
     assert "starting it again (1 of 3)" in out
     with_pairs = {row["chunk_id"] for row in read_jsonl(tmp_path / "run/pairs.jsonl")}
     failed = {row["id"] for row in read_jsonl(tmp_path / "run/failures.jsonl")}
-    assert len(with_pairs | failed) == record["counts"]["n_chunks"] == 8
+    assert len(with_pairs | failed) == record["counts"]["n_chunks"] == 5
     assert "TransientError" not in str(list(read_jsonl(tmp_path / "run/failures.jsonl")))
     assert vllm_processes() == []

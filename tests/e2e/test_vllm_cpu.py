@@ -127,8 +127,15 @@ def test_boundaries_on_the_bundled_tokenizer():
         assert all(a.end >= b.start > a.start for a, b in itertools.pairwise(chunks))
 
 
-@pytest.mark.parametrize("moment", ["starting", "generating"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "moment"),  # all of them, on a stand-in: test_cli.py
+    [
+        (signal.SIGINT, "generating"),
+        (signal.SIGTERM, "starting"),
+        (signal.SIGKILL, "starting"),
+        (signal.SIGKILL, "generating"),
+    ],
+)
 def test_no_process_outlives_the_run(tmp_path, number, moment):
     process = start(tmp_path, "tracking=none")
     if moment == "starting":
