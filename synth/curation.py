@@ -95,7 +95,7 @@ class Curation:
                 if (row := known.get(pair["id"])) is None:
                     ground = ground or inspector.survey(about, [texts.read(one) for one in about])
                     row = Known(inspector.inspect(pair, ground)).row(pair)
-                self._note(pair, Known.from_row(row, pair))
+                self._remember(pair, Known.from_row(row, pair))
                 yield row
 
         def rows() -> Iterator[Row]:
@@ -176,7 +176,7 @@ class Curation:
         if not pairs_of.is_empty:
             raise RuntimeError("pairs.jsonl is not in the order of chunks.jsonl")
 
-    def _note(self, pair: Row, known: Known) -> None:
+    def _remember(self, pair: Row, known: Known) -> None:
         self._keys.append(known.finding.key)
         self._is_good.append(not known.finding.faults)
         self._is_asked.append(known.opinion is not None)

@@ -31,8 +31,8 @@ _EASIER = 0.1
 _MUCH = 0.4
 _MOST_STEMS = 100
 _BLOCK = 4096
-_MOST_IN_BUCKET = 64
-"""Pairs of one bucket that a pair is compared with: those next to it."""
+_MOST_IN_BAND = 64
+"""Pairs of one band that a pair is compared with: those right before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,11 @@ def _rivals(
     found = [np.zeros(0, np.int64)]  # two positions as one number, the later one first
     for band in bands.T:
         order = np.argsort(band, kind="stable")
-        sorted_ = band[order]
+        ranked = band[order]
         places = np.arange(len(order))  # those of which the one so far behind has the same band
-        for distance in range(1, _MOST_IN_BUCKET + 1):
+        for distance in range(1, _MOST_IN_BAND + 1):
             places = places[: np.searchsorted(places, len(order) - distance)]
-            places = places[sorted_[places] == sorted_[places + distance]]
+            places = places[ranked[places] == ranked[places + distance]]
             if not len(places):
                 break
             later, earlier = order[places + distance], order[places]
