@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from synth.config import open_saved, register, save_changed
-from synth.io import read_json, read_jsonl, write_json
+from synth.io import read_json, read_jsonl, write_json, write_jsonl
 from synth.jobs import resume_job
 from synth.server import lease
 from synth.shards import split
@@ -109,6 +109,19 @@ def test_shard_that_was_killed_is_gone_on_with(cut, go_on, start_cli):
     process.wait()
     go_on(folder)
     assert made(folder) == made(whole)
+
+
+def test_shard_that_is_gone_on_with_finds_out_anew(cut, go_on):
+    """Of pairs that are made in the second attempt nothing is known yet, and a judge may have failed."""
+    first, _ = split(copy(cut, "shards", 2), 2)
+    go_on(first)
+    before = (first / "findings.jsonl").read_bytes()
+    old = [{**row, "reasons": ["echo"]} for row in read_jsonl(first / "findings.jsonl")]
+    write_jsonl(first / "findings.jsonl", old)
+    record = read_json(first / "run.json")
+    write_json(first / "run.json", record | {"status": "KILLED", "steps": STEPS[:3]})
+    go_on(first)
+    assert (first / "findings.jsonl").read_bytes() == before
 
 
 def test_run_is_gone_on_with_without_its_shards(cut, go_on):

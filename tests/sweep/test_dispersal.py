@@ -62,6 +62,9 @@ def test_pairs_are_those_of_the_whole_run_on_every_launcher(cluster, run, corpus
     for name, launcher in LAUNCHERS.items():
         run(*corpus, *launcher, "shards=5", f"hydra.run.dir={name}")
         assert digest(tmp_path / name) == whole, name
+        findings = list(read_jsonl(tmp_path / name / "findings.jsonl"))
+        assert len(findings) == len(list(read_jsonl(tmp_path / name / "pairs.jsonl")))
+        assert not list((tmp_path / name).glob("shards/*/curate_requests.jsonl"))
         record = read_json(tmp_path / name / "run.json")
         assert record["metrics"]["shards/n"] == 5
         assert record["status"] == "FINISHED"
